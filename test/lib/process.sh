@@ -42,9 +42,13 @@ process_start()
     PROCESS_PIDS+=("$PROCESS_PID")
 }
 
+# Only a child of this script: an id may long be somebody else's.
 process_running()
 {
-    [[ -e /proc/$1/stat && $(awk '{print $3}' "/proc/$1/stat" 2>/dev/null) != Z ]]
+    local state
+    state=$(awk -v parent="$$" '/^State:/ {state = $2} /^PPid:/ && $2 == parent {print state}' \
+        "/proc/$1/status" 2>/dev/null) || return 1
+    [[ -n $state && $state != Z ]]
 }
 
 process_gone()
@@ -59,7 +63,9 @@ process_stop()
         [[ $other == "$pid" ]] || left+=("$other")
     done
     PROCESS_PIDS=("${left[@]}")
-    kill -"${2:-TERM}" "$pid" 2>/dev/null || true
+    if process_running "$pid"; then
+        kill -"${2:-TERM}" "$pid" 2>/dev/null || true
+    fi
     wait_until 10 process_gone "$pid" || kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
 }

@@ -123,7 +123,7 @@ document_object()
 opens_with_openssl()
 {
     document_envelope "$2" >"$SCRATCH/envelope.der"
-    openssl cms -decrypt -inform DER -in "$SCRATCH/envelope.der" -binary \
+    openssl cms -decrypt -inform DER -in "$SCRATCH/envelope.der" \
         -content "$(document_object "$2")" -inkey "$1" -out "$3"
 }
 
