@@ -2,7 +2,8 @@
 # the program.
 #
 #   processor_start DATABASE [OPTION]...  sets PROCESSOR_URL (of the contact
-#                                         centre acme) and PROCESSOR_PID
+#                                         centre acme) and PROCESSOR_PID; PROCESSOR_PORT:
+#                                         that port instead of a free one
 #   processor_document ID                 the newest revision, JSON
 
 PROCESSOR_URL=
@@ -12,7 +13,8 @@ processor_start()
 {
     local database=$1 base
     shift
-    process_start processor "$SEALTAPE_PROCESSOR" --listen 127.0.0.1:0 --database "$database" "$@"
+    process_start processor "$SEALTAPE_PROCESSOR" --listen "127.0.0.1:${PROCESSOR_PORT:-0}" \
+        --database "$database" "$@"
     PROCESSOR_PID=$PROCESS_PID
     if ! wait_until 10 processor_settled || process_gone "$PROCESSOR_PID"; then
         echo "processor: sealtape-processor does not start:" >&2

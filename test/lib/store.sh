@@ -3,6 +3,7 @@
 #
 #   store_start DIR [nginx|apache|rclone] [USER PASSWORD]
 #       sets STORE_URL, STORE_ROOT (where the objects lie) and STORE_PID
+#       (STORE_PORT: that port instead of a free one)
 
 STORE_URL=
 STORE_ROOT=
@@ -14,7 +15,7 @@ store_start()
     mkdir -p "$dir/store"
     STORE_ROOT=$dir/store
     for tries in 1 2 3; do
-        port=$(free_port)
+        port=${STORE_PORT:-$(free_port)}
         "store_$kind" "$dir" "$port" "$user" "$password"
         STORE_PID=$PROCESS_PID
         STORE_URL=http://127.0.0.1:$port/
