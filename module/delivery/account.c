@@ -9,8 +9,8 @@
 
 #define PASSWORD_FILE_MAX 4096
 
-enum sealtape_status account_init(struct account *account,
-        const struct config_destination *destination, struct diag *diag)
+enum sealtape_status account_init(
+        struct account *account, const struct config_destination *destination, struct diag *diag)
 {
     memset(account, 0, sizeof(*account));
     account->destination = destination;
@@ -33,7 +33,7 @@ void account_clear(struct account *account)
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size
-            && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+           && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 static enum sealtape_status password_read(struct account *account, struct diag *diag)
@@ -67,8 +67,8 @@ static enum sealtape_status password_read(struct account *account, struct diag *
     return SEALTAPE_OK;
 }
 
-enum sealtape_status account_password(struct account *account, const char **ret_password,
-        struct diag *diag)
+enum sealtape_status account_password(
+        struct account *account, const char **ret_password, struct diag *diag)
 {
     enum sealtape_status st;
 

@@ -15,7 +15,7 @@
 struct account {
     const struct config_destination *destination; /* borrowed */
     struct url url;
-    char *password; /* NULL: none read yet */
+    char *password;   /* NULL: none read yet */
     struct stat seen; /* of the file that it came from */
     bool stale;       /* read again, whatever stat says */
 };
@@ -34,8 +34,8 @@ void account_clear(struct account *account);
  *   SEALTAPE_E_IO      the file cannot be read; the words never hold its content
  *   SEALTAPE_E_CONFIG  a password with control characters, or none
  */
-enum sealtape_status account_password(struct account *account, const char **ret_password,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status account_password(
+        struct account *account, const char **ret_password, struct diag *diag) MUST_CHECK;
 
 /* The peer refused it: read it again next time. [transfer] */
 void account_distrust(struct account *account);

@@ -133,8 +133,8 @@ static void on_failure(struct exchange *exchange, const char *reason)
     exchange->done(exchange->context, &answer);
 }
 
-static enum http_read source(void *context, uint64_t offset, void *bytes, size_t size,
-        size_t *ret_len)
+static enum http_read source(
+        void *context, uint64_t offset, void *bytes, size_t size, size_t *ret_len)
 {
     struct exchange *exchange = context;
 

@@ -69,13 +69,13 @@ static int on_socket_made(void *context, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-static curl_socket_t on_socket_open(void *context, curlsocktype purpose,
-        struct curl_sockaddr *address)
+static curl_socket_t on_socket_open(
+        void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)context;
     (void)purpose;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-            address->protocol);
+    return socket(
+            address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 }
 
 static bool owners_grow(struct http *http, size_t fd)
@@ -134,8 +134,8 @@ static int on_timer(CURLM *multi, long timeout_ms, void *context)
     struct http *http = context;
 
     (void)multi;
-    http->timer_ns = timeout_ms < 0 ? UINT64_MAX
-                                    : clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+    http->timer_ns =
+            timeout_ms < 0 ? UINT64_MAX : clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
     return 0;
 }
 
@@ -176,7 +176,7 @@ static void answer_header(struct http_request *request, const char *line, size_t
         if (total && total[1] >= '0' && total[1] <= '9')
             answer->total = strtoull(total + 1, NULL, 10);
     } else if (name == 14 && strncasecmp(line, "Content-Length", 14) == 0
-            && answer->status == 200) {
+               && answer->status == 200) {
         const char *text = value + strspn(value, " \t");
 
         if (*text >= '0' && *text <= '9')
@@ -254,8 +254,8 @@ static int on_seek(void *context, curl_off_t offset, int origin)
     if (origin != SEEK_SET || offset < 0)
         return CURL_SEEKFUNC_FAIL;
     request->position = (uint64_t)offset;
-    request->answer.body_sent
-            = request->call.length != HTTP_LENGTH_CHUNKED && request->position == request->call.length;
+    request->answer.body_sent = request->call.length != HTTP_LENGTH_CHUNKED
+                                && request->position == request->call.length;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -431,8 +431,8 @@ static struct http_request *request_new(struct http *http)
     return request;
 }
 
-enum sealtape_status http_send(struct http *http, const struct http_call *call,
-        struct http_request **ret_request)
+enum sealtape_status http_send(
+        struct http *http, const struct http_call *call, struct http_request **ret_request)
 {
     struct http_request *request;
 
@@ -499,15 +499,20 @@ static void request_end(struct http_request *request, CURLcode code, const char 
     answer.complete = code == CURLE_OK && answer.status != 0 && !request->ending;
     if (!answer.complete) {
         if (!reason)
-            reason = request->ending ? "the answer came before the end of the body"
-                    : request->error[0] ? request->error
-                                        : curl_easy_strerror(code);
+            reason = request->ending     ? "the answer came before the end of the body"
+                     : request->error[0] ? request->error
+                                         : curl_easy_strerror(code);
         (void)snprintf(answer.error, sizeof(answer.error), "%s", reason);
         answer.timed_out = answer.timed_out || code == CURLE_OPERATION_TIMEDOUT;
     }
     request_unlink(request);
     request_retire(request);
     done(context, &answer);
+}
+
+int http_status(const struct http_request *request)
+{
+    return request->answer.status;
 }
 
 void http_resume(struct http_request *request)
@@ -522,8 +527,8 @@ void http_resume(struct http_request *request)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-enum sealtape_status http_open(const struct http_timing *timing, struct http **ret_http,
-        struct diag *diag)
+enum sealtape_status http_open(
+        const struct http_timing *timing, struct http **ret_http, struct diag *diag)
 {
     CLEANUP(http_close) struct http *http = NULL;
     struct epoll_event event;
@@ -555,7 +560,7 @@ enum sealtape_status http_open(const struct http_timing *timing, struct http **r
             || curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK
             || curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) != CURLM_OK
             || curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING)
-                    != CURLM_OK)
+                       != CURLM_OK)
         return diag_fail(diag, SEALTAPE_E_MEMORY, "no memory for libcurl");
     *ret_http = TAKE(http);
     return SEALTAPE_OK;
@@ -640,8 +645,8 @@ static void watch_stalls(struct http *http, uint64_t now_ns)
     for (one = http->active; one; one = next) {
         bool sink = one->call.sink != NULL;
         uint64_t since = one->answer.body_sent && !sink ? one->sent_ns : one->progress_ns;
-        uint64_t limit_ms = one->answer.body_sent && !sink ? http->timing.answer_ms
-                                                           : http->timing.stall_ms;
+        uint64_t limit_ms =
+                one->answer.body_sent && !sink ? http->timing.answer_ms : http->timing.stall_ms;
 
         next = one->next;
         if (since == 0)

@@ -38,8 +38,8 @@ struct http_fetch {
     http_sink *sink;
     void *context;
 };
-enum sealtape_status http_fetch(const struct http_fetch *fetch, uint64_t *ret_total,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status http_fetch(
+        const struct http_fetch *fetch, uint64_t *ret_total, struct diag *diag) MUST_CHECK;
 
 /* Everything below belongs to one thread, but for http_interrupt(). */
 struct http;
@@ -59,8 +59,8 @@ struct http_timing {
     uint32_t answer_ms;  /* from the end of our body to the end of the answer */
 };
 
-enum sealtape_status http_open(const struct http_timing *timing, struct http **ret_http,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status http_open(
+        const struct http_timing *timing, struct http **ret_http, struct diag *diag) MUST_CHECK;
 
 /* Every request must have ended or been cancelled. */
 void http_close(struct http **http);
@@ -74,14 +74,14 @@ enum http_read {
 };
 
 /* Give up to @size bytes of the body from @offset; a retry begins again at 0. */
-typedef enum http_read http_source(void *context, uint64_t offset, void *bytes, size_t size,
-        size_t *ret_len);
+typedef enum http_read http_source(
+        void *context, uint64_t offset, void *bytes, size_t size, size_t *ret_len);
 
 struct http_answer {
-    int status;        /* the final one; 0: none came */
-    bool complete;     /* the whole answer has come, and no network error */
-    bool body_sent;    /* our own end of file was consumed */
-    bool stopped;      /* by the source or the sink */
+    int status;     /* the final one; 0: none came */
+    bool complete;  /* the whole answer has come, and no network error */
+    bool body_sent; /* our own end of file was consumed */
+    bool stopped;   /* by the source or the sink */
     bool timed_out;
     uint64_t retry_after_ms; /* 0: not said; capped */
     uint64_t total;          /* Content-Range's or Content-Length's, else UINT64_MAX */
@@ -121,6 +121,9 @@ void http_resume(struct http_request *request);
 
 /* End it now; `done` is not called. Leaves NULL. Not from its own callbacks. */
 void http_cancel(struct http_request **request);
+
+/* The final status so far, 0: none yet; for sinks. */
+int http_status(const struct http_request *request);
 
 /* Wait for events until @until_ns (monotonic), handle them, return. */
 void http_run(struct http *http, uint64_t until_ns);

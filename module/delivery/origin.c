@@ -62,13 +62,11 @@ bool origin_worked(struct origin *origin, bool probe)
     origin->failures = 0;
     origin->trips = 0;
     origin->open = false;
-    origin->summary_ns = 0;
-    origin->unsaid = 0;
     return closed;
 }
 
-bool origin_failed(struct origin *origin, bool probe, uint64_t retry_after_ms,
-        const struct pace *pace)
+bool origin_failed(
+        struct origin *origin, bool probe, uint64_t retry_after_ms, const struct pace *pace)
 {
     uint64_t wait_ms;
     bool opened;

@@ -52,8 +52,8 @@ bool origin_worked(struct origin *origin, bool probe);
  * A network failure or a 5xx. [transfer] @retry_after_ms: what it asked for, or 0.
  * True: the breaker has opened with this, after it had been closed.
  */
-bool origin_failed(struct origin *origin, bool probe, uint64_t retry_after_ms,
-        const struct pace *pace);
+bool origin_failed(
+        struct origin *origin, bool probe, uint64_t retry_after_ms, const struct pace *pace);
 
 /* The probe came to nothing. [transfer] */
 void origin_probe_cancelled(struct origin *origin);

@@ -26,8 +26,8 @@ struct resolver {
     bool stopping;
 };
 
-enum sealtape_status resolver_system(void *context, const char *host,
-        char ret_addresses[RESOLVER_TEXT_SIZE], struct diag *diag)
+enum sealtape_status resolver_system(
+        void *context, const char *host, char ret_addresses[RESOLVER_TEXT_SIZE], struct diag *diag)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     struct addrinfo *list = NULL;
@@ -86,8 +86,8 @@ static void *resolver_run(void *argument)
     while ((question = question_take(resolver)) != NULL) {
         struct resolver_answer *answer = &question->answer;
 
-        answer->status = options->lookup(options->lookup_context, answer->host, answer->addresses,
-                &answer->diag);
+        answer->status = options->lookup(
+                options->lookup_context, answer->host, answer->addresses, &answer->diag);
         pthread_mutex_lock(&resolver->lock);
         question->next = resolver->done;
         resolver->done = question;
@@ -97,8 +97,8 @@ static void *resolver_run(void *argument)
     return NULL;
 }
 
-enum sealtape_status resolver_start(const struct resolver_options *options,
-        struct resolver **ret_resolver)
+enum sealtape_status resolver_start(
+        const struct resolver_options *options, struct resolver **ret_resolver)
 {
     struct resolver *resolver = calloc(1, sizeof(*resolver));
 

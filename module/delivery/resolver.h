@@ -18,12 +18,12 @@
 #define RESOLVER_TEXT_SIZE 768
 
 /* Look one name up; waits. @ret_addresses: comma-separated, IPv6 in brackets. */
-typedef enum sealtape_status resolver_lookup(void *context, const char *host,
-        char ret_addresses[RESOLVER_TEXT_SIZE], struct diag *diag);
+typedef enum sealtape_status resolver_lookup(
+        void *context, const char *host, char ret_addresses[RESOLVER_TEXT_SIZE], struct diag *diag);
 
 /* The system's: getaddrinfo(). */
-enum sealtape_status resolver_system(void *context, const char *host,
-        char ret_addresses[RESOLVER_TEXT_SIZE], struct diag *diag);
+enum sealtape_status resolver_system(
+        void *context, const char *host, char ret_addresses[RESOLVER_TEXT_SIZE], struct diag *diag);
 
 struct resolver_answer {
     char host[URL_HOST_SIZE];
@@ -41,8 +41,8 @@ struct resolver_options {
     void (*wake)(void *context);
     void *wake_context;
 };
-enum sealtape_status resolver_start(const struct resolver_options *options,
-        struct resolver **ret_resolver) MUST_CHECK;
+enum sealtape_status resolver_start(
+        const struct resolver_options *options, struct resolver **ret_resolver) MUST_CHECK;
 
 /*
  * Begin to look @host up. [transfer] One answer follows for each call that is OK.

@@ -27,8 +27,7 @@ struct url {
  *
  *   SEALTAPE_E_USAGE  not one of ours; @diag says what is wrong, without the query
  */
-enum sealtape_status url_parse(const char *text, struct url *ret_url, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status url_parse(const char *text, struct url *ret_url, struct diag *diag) MUST_CHECK;
 
 /* Scheme, host and port are the same. [any] */
 bool url_same_origin(const struct url *a, const struct url *b);
