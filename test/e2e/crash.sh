@@ -59,6 +59,7 @@ check()
         # Killed before the first flush: right only if nothing was due.
         "$journal" "$SCRATCH/journal.$2" "$id" "$SCRATCH/input" - "$limit_ms" >/dev/null \
             || fail "$id: no document, though bytes were due"
+        rm -f "$json"
         none=$((none + 1))
         return
     fi
@@ -77,7 +78,6 @@ check()
     assert_equal "$(sha256sum <"$(document_object "$json")" | cut -d' ' -f1)" \
         "$(jq -r '.mediaFiles[0].sealtape.sha256' "$json")" "$id: sha256"
     outcomes[$(jq -r '.mediaFiles[0].sealtape.outcome' "$json")]=1
-    rm -f "$json"
 }
 
 proves "each opens, is a prefix, lacks at most $limit_ms ms, has its masks and metadata"
@@ -88,6 +88,7 @@ for ((round = 0; round < rounds; round++)); do
         check "$name" "$round"
     done
 done
+documents_fit "$SCRATCH"/[abc]-*.json
 echo "  $((rounds * ${#names[@]} - none)) recovered; $none were younger than a flush"
 [[ $((none * 2)) -lt $((rounds * ${#names[@]})) ]] || fail "too few were old enough to prove it"
 proves "they are marked as interrupted"

@@ -119,6 +119,12 @@ openssl smime -encrypt -binary -aes256 -outform DER -in "$SCRATCH/input.17" \
 assert_equal "$(structure "$SCRATCH/openssl.p7m" | sort)" \
     "$(structure "$SCRATCH/archive.p7m" | sort)" structure
 
+proves "the schema takes the documents"
+for size in "${sizes[@]}"; do
+    document "size-25610-$size" >"$SCRATCH/fit.$size.json"
+done
+documents_fit "$SCRATCH"/fit.*.json
+
 if [[ $quick != --quick ]]; then
     head -c $((100 * 1024 * 1024)) /dev/urandom >"$SCRATCH/input.100M"
     for profile in "128 1 12801" "192 2 19202" "256 10 25610"; do

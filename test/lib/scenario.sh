@@ -11,6 +11,7 @@
 #   document ID               metadata from the processor, on standard output
 #   opens_with_openssl KEY DOCUMENT.json OUTPUT
 #                             the stored object with the envelope, by openssl cms
+#   documents_fit FILE...     the JSON Schema of metadata takes them all
 #   host_begin LABEL          start the scripted host as a coprocess; then
 #   host_do COMMAND...        one command, its answer in $HOST_ANSWER
 #   host_end                  quit
@@ -125,6 +126,17 @@ opens_with_openssl()
     document_envelope "$2" >"$SCRATCH/envelope.der"
     openssl cms -decrypt -inform DER -in "$SCRATCH/envelope.der" \
         -content "$(document_object "$2")" -inkey "$1" -out "$3"
+}
+
+documents_fit()
+{
+    local said
+    if ! python3 -c 'import jsonschema' 2>/dev/null; then
+        echo "  (python3-jsonschema is not there: the schema is not applied)"
+        return 0
+    fi
+    said=$(python3 "$SEALTAPE_SOURCE/test/unit/profiles/metadata.py" "$SEALTAPE_SOURCE/profiles" \
+        "$@" 2>&1) || fail "the schema refuses a document: $(tail -n 5 <<<"$said")"
 }
 
 host_begin()
