@@ -8,7 +8,6 @@
 
 #include "base/hex.h"
 
-/* Deeper documents are hostile; jansson's own limit is 2048. */
 #define RECIPIENTS_MAX 64
 
 /* Where a field stands, for messages. */

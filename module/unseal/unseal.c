@@ -36,6 +36,7 @@ struct unseal {
     bool released;     /* the first chunk has gone out */
     uint64_t plain_size;
     uint64_t plain_used;
+    uint64_t stored_used;
     uint8_t chain[BLOCK];
     uint8_t *chunk; /* CBC works in place: ciphertext, then plaintext */
     size_t chunk_size;
@@ -208,6 +209,16 @@ static enum sealtape_status release(struct unseal *unseal, size_t len, struct di
     return unseal->plan.sink(unseal->plan.context, unseal->chunk, len, diag);
 }
 
+/* A byte behind this one cannot belong to it. */
+static bool is_complete(const struct unseal *unseal)
+{
+    const struct metadata_media *media = unseal->plan.media;
+
+    return unseal->stored_used == media->size
+           || (media->chunk_digests_count
+                   && unseal->stored_used >= media->chunk_digests_count * media->chunk_size);
+}
+
 enum sealtape_status unseal_update(
         struct unseal *unseal, const uint8_t *bytes, size_t len, struct diag *diag)
 {
@@ -215,6 +226,10 @@ enum sealtape_status unseal_update(
     size_t part;
 
     while (len) {
+        if (is_complete(unseal))
+            return diag_fail(diag, SEALTAPE_E_IO,
+                    "the content is longer than the %llu bytes stored",
+                    (unsigned long long)unseal->stored_used);
         /* A full chunk waits for the byte behind it: the last one has the padding. */
         if (unseal->chunk_used == unseal->chunk_size) {
             decrypt_chunk(unseal);
@@ -226,6 +241,7 @@ enum sealtape_status unseal_update(
         part = part < len ? part : len;
         memcpy(unseal->chunk + unseal->chunk_used, bytes, part);
         unseal->chunk_used += part;
+        unseal->stored_used += part;
         bytes += part;
         len -= part;
         st = verify_update(unseal->verify, unseal->chunk + unseal->chunk_used - part, part, diag);
