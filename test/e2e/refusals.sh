@@ -93,7 +93,7 @@ pki_leaf small issuing bits=1024
 certificate "RSA of 1024 bits" small "1024"
 
 pki_leaf old issuing digest=sha1
-certificate "a SHA-1 signature" old "SHA-1"
+certificate "a SHA-1 signature" old "SHA1"
 
 pki_leaf curve issuing key=ec
 certificate "a key that is not RSA" curve "RSA"
