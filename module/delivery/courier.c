@@ -279,9 +279,9 @@ static struct exchange *due(struct courier *courier, uint64_t now_ns)
     return NULL;
 }
 
-uint64_t courier_turn(struct courier *courier)
+void courier_turn(struct courier *courier)
 {
-    uint64_t now = clock_monotonic_ns(), next = UINT64_MAX;
+    uint64_t now = clock_monotonic_ns();
     struct resolver_answer answer;
     struct exchange *exchange;
 
@@ -297,11 +297,17 @@ uint64_t courier_turn(struct courier *courier)
         else
             on_failure(exchange, "the name was not resolved in time");
     }
-    for (exchange = courier->waiting; exchange; exchange = exchange->next) {
-        if (exchange->deadline_ns < next)
-            next = exchange->deadline_ns;
+}
+
+uint64_t courier_due(const struct courier *courier)
+{
+    uint64_t due_ns = UINT64_MAX;
+
+    for (const struct exchange *one = courier->waiting; one; one = one->next) {
+        if (one->deadline_ns < due_ns)
+            due_ns = one->deadline_ns;
     }
-    return next;
+    return due_ns;
 }
 
 void courier_forgive(struct courier *courier)

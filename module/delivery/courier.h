@@ -61,9 +61,10 @@ void courier_send(struct courier *courier, struct exchange *exchange);
 /* Without `done`. Nothing happens where none runs. [transfer] */
 void courier_cancel(struct exchange *exchange);
 
-/* Take names that have come, end what waited too long. [transfer]
- * Returns when it wants to be called again (monotonic), at the latest. */
-uint64_t courier_turn(struct courier *courier);
+/* Take names that have come, end what waited too long. [transfer] */
+void courier_turn(struct courier *courier);
+/* When it wants its next turn, at the latest (monotonic). [transfer] */
+uint64_t courier_due(const struct courier *courier);
 
 /* Read passwords again, close breakers. [transfer] */
 void courier_forgive(struct courier *courier);

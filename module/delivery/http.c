@@ -599,6 +599,8 @@ static void socket_event(struct http *http, const struct epoll_event *event)
     int fd = event->data.fd, flags = 0, running;
     struct http_request *owner;
 
+    /* libcurl may forget the socket in what follows; a request stays until it is reaped. */
+    owner = (size_t)fd < http->owners_count ? http->owners[fd] : NULL;
     if (event->events & EPOLLIN)
         flags |= CURL_CSELECT_IN;
     if (event->events & EPOLLOUT)
@@ -610,7 +612,6 @@ static void socket_event(struct http *http, const struct epoll_event *event)
     curl_multi_socket_action(http->multi, fd, flags, &running);
     if (!(event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         return;
-    owner = (size_t)fd < http->owners_count ? http->owners[fd] : NULL;
     if (owner && owner->paused) {
         owner->ending = true;
         if (!owner->answer.status)

@@ -157,10 +157,14 @@ void queue_wait(struct queue *queue, struct queue_item *item, uint64_t due_ns)
     item->place = QUEUE_WAITING;
 }
 
-uint64_t queue_turn(struct queue *queue, uint64_t now_ns)
+void queue_turn(struct queue *queue, uint64_t now_ns)
 {
     while (queue->heap_count > 0 && queue->heap[0]->due_ns <= now_ns)
         queue_ready(queue, queue->heap[0]);
+}
+
+uint64_t queue_due(const struct queue *queue)
+{
     return queue->heap_count > 0 ? queue->heap[0]->due_ns : UINT64_MAX;
 }
 

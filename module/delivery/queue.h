@@ -46,8 +46,10 @@ void queue_ready(struct queue *queue, struct queue_item *item);
 void queue_wait(struct queue *queue, struct queue_item *item, uint64_t due_ns);
 void queue_take(struct queue *queue, struct queue_item *item);
 
-/* What is due goes to its line. Returns when the next will be, UINT64_MAX: none waits. */
-uint64_t queue_turn(struct queue *queue, uint64_t now_ns);
+/* What is due goes to its line. */
+void queue_turn(struct queue *queue, uint64_t now_ns);
+/* When the next will be due, UINT64_MAX: none waits. */
+uint64_t queue_due(const struct queue *queue);
 
 /*
  * Offer the lines, tenant by tenant, to @start until it takes none. It answers

@@ -151,6 +151,20 @@ static size_t offers_pending(struct transfer *transfer)
     return count;
 }
 
+static uint64_t next_due(struct transfer *transfer)
+{
+    struct depot *depot = &transfer->depot;
+    uint64_t due = clock_monotonic_ns() + IDLE_NS;
+
+    if (queue_due(&depot->queue) < due)
+        due = queue_due(&depot->queue);
+    if (courier_due(&depot->courier) < due)
+        due = courier_due(&depot->courier);
+    if (depot->live && transfer->tick_ns < due)
+        due = transfer->tick_ns;
+    return due;
+}
+
 static void *transfer_run(void *argument)
 {
     struct transfer *transfer = argument;
@@ -158,29 +172,21 @@ static void *transfer_run(void *argument)
     bool retry = false;
     size_t taken;
 
-    do {
-        uint64_t until, next, now;
-
-        if (retry)
-            retry_all(transfer);
+    for (;;) {
         taken = offers_pending(transfer);
         take_offers(transfer);
-        next = courier_turn(&depot->courier);
-        now = clock_monotonic_ns();
-        until = queue_turn(&depot->queue, now);
+        courier_turn(&depot->courier);
+        queue_turn(&depot->queue, clock_monotonic_ns());
         queue_serve(&depot->queue, job_start, depot);
-        tick_live(transfer, now);
-        if (depot->live && transfer->tick_ns < until)
-            until = transfer->tick_ns;
-        if (next < until)
-            until = next;
+        tick_live(transfer, clock_monotonic_ns());
         free_finished(transfer);
         if (!publish(transfer, taken, &retry))
             break;
         if (retry)
-            continue;
-        http_run(depot->courier.http, until < now + IDLE_NS ? until : now + IDLE_NS);
-    } while (true);
+            retry_all(transfer);
+        else
+            http_run(depot->courier.http, next_due(transfer));
+    }
     return NULL;
 }
 

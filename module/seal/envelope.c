@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "seal/der.h"
+#include "base/der.h"
 
 /*
  * How an envelope is taken apart here (RFC 5652, 3 and 6):

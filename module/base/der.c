@@ -1,4 +1,4 @@
-#include "seal/der.h"
+#include "base/der.h"
 
 #define DEPTH_MAX 16u
 

@@ -3,8 +3,8 @@
  * what libtasn1 does not do: values whose content is not at hand, because it is
  * many GiB of ciphertext in a file.
  */
-#ifndef SEALTAPE_SEAL_DER_H
-#define SEALTAPE_SEAL_DER_H
+#ifndef SEALTAPE_BASE_DER_H
+#define SEALTAPE_BASE_DER_H
 
 #include <stdbool.h>
 #include <stddef.h>
