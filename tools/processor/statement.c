@@ -165,6 +165,20 @@ static enum sealtape_status schema_make(sqlite3 *db, struct diag *diag)
     return st;
 }
 
+/* SQLite goes on with another journal where it cannot have this one, without an error. */
+static enum sealtape_status journal_check(sqlite3 *db, struct diag *diag)
+{
+    CLEANUP(statement_finalize) sqlite3_stmt *stmt = NULL;
+
+    if (sqlite3_prepare_v2(db, "PRAGMA journal_mode", -1, &stmt, NULL) != SQLITE_OK
+            || sqlite3_step(stmt) != SQLITE_ROW)
+        return statement_fail(db, "cannot set up", diag);
+    if (strcmp((const char *)sqlite3_column_text(stmt, 0), "wal"))
+        return diag_fail(diag, SEALTAPE_E_AGAIN,
+                "no write-ahead log can be kept here; is it a network file system?");
+    return SEALTAPE_OK;
+}
+
 static enum sealtape_status store_prepare(
         struct store *store, enum store_mode mode, struct diag *diag)
 {
@@ -182,6 +196,8 @@ static enum sealtape_status store_prepare(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
             "PRAGMA trusted_schema = OFF;",
             "cannot set up", diag);
+    if (st == SEALTAPE_OK)
+        st = journal_check(store->db, diag);
     if (st == SEALTAPE_OK && is_empty)
         st = schema_make(store->db, diag);
     if (st == SEALTAPE_OK && mode == STORE_READS)

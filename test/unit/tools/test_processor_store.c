@@ -200,6 +200,34 @@ static void a_stale_or_weak_or_foreign_tag_replaces_nothing(void **state)
     assert_int_equal(revision, 3);
 }
 
+static void changes_of_one_transaction_see_each_other(void **state)
+{
+    static const char *const texts[] = {SAMPLE("r", SAMPLE_MEDIA("m")),
+            SAMPLE("r", SAMPLE_MEDIA("m")), SAMPLE("r", SAMPLE_MEDIA("n")),
+            SAMPLE("r", "{\"mediaId\":\"n\"}"), SAMPLE("s", SAMPLE_MEDIA("m"))};
+    static const enum store_outcome outcomes[] = {
+            STORE_CREATED, STORE_SAME, STORE_JOINED, STORE_CONFLICT, STORE_CREATED};
+    struct document *documents[ARRAY_COUNT(texts)];
+    struct change changes[ARRAY_COUNT(texts)] = {0}, *pointers[ARRAY_COUNT(texts)];
+    struct place *place = *state;
+    size_t i;
+
+    for (i = 0; i < ARRAY_COUNT(texts); i++) {
+        documents[i] = sample(texts[i]);
+        changes[i].ccid = "acme";
+        changes[i].document = documents[i];
+        pointers[i] = &changes[i];
+    }
+    store_apply(place->store, pointers, ARRAY_COUNT(texts));
+    for (i = 0; i < ARRAY_COUNT(texts); i++) {
+        assert_int_equal(changes[i].status, SEALTAPE_OK);
+        assert_int_equal(changes[i].outcome, outcomes[i]);
+        document_free(&documents[i]);
+    }
+    assert_int_equal(changes[3].revision, 2);
+    assert_int_equal(found(place, ""), 2);
+}
+
 static void a_conflict_changes_nothing(void **state)
 {
     struct place *place = *state;
@@ -389,6 +417,7 @@ int main(void)
             STORE_TEST(a_file_that_is_no_database_is_refused),
             STORE_TEST(a_full_database_takes_nothing_and_says_so),
             STORE_TEST(a_stale_or_weak_or_foreign_tag_replaces_nothing),
+            STORE_TEST(changes_of_one_transaction_see_each_other),
             STORE_TEST(a_conflict_changes_nothing),
             STORE_TEST(the_same_again_is_recognized_after_others_have_joined_or_replaced),
             STORE_TEST(every_revision_stays_readable),
