@@ -5,6 +5,7 @@
 
 set -euo pipefail
 
+samples=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")/profiles
 program=$(readlink -f "${1:-${SEALTAPE_PROCESSOR:?the program under test}}")
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/sealtape-processor.XXXXXX")
 pids=()
@@ -253,6 +254,11 @@ documents_go_in()
     post "$document"
     equal 200 "$status"
     equal 2 "$(jq .revision <<<"$body")"
+
+    proves "the sample of the documentation is taken"
+    call POST "${url/acme/sample}" -H 'Content-Type: application/json' \
+        --data-binary "@$samples/metadata.json"
+    equal 201 "$status"
 
     proves "an id is opaque: slashes, quotes, blanks and other alphabets"
     post "$(jq -c '.id = "a/b \"é%\\"' <<<"$document")"
