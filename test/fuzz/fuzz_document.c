@@ -35,7 +35,9 @@ static struct document *parse(const uint8_t *bytes, size_t len)
     return document;
 }
 
-/* Two documents with a NUL between them: the second is posted after the first. */
+/*
+ * Two documents with a NUL between them: the second is posted after the first.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     const uint8_t *middle = len ? memchr(bytes, 0, len) : NULL;

@@ -6,7 +6,9 @@
 
 #include "base/clock.h"
 
-/* What a member may be. A null is as good as no member where none is required. */
+/*
+ * What a member may be. A null is as good as no member where none is required.
+ */
 enum member_type {
     MEMBER_STRING,
     MEMBER_ID, /* 1 to DOCUMENT_TERM_MAX bytes */

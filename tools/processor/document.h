@@ -18,7 +18,10 @@
 #define DOCUMENT_BODY_MAX (8u * 1024 * 1024)
 /* The largest document that joining media files may make, bytes. */
 #define DOCUMENT_BYTES_MAX (32u * 1024 * 1024)
-/* The longest id, bytes; a longer value of another member cannot be searched for. */
+/*
+ * The longest id, bytes; a longer value of another member cannot be searched
+ * for.
+ */
 #define DOCUMENT_TERM_MAX 1024
 /* The most media files, and the most values by which one can search. */
 #define DOCUMENT_MEDIA_MAX 2000
@@ -86,8 +89,9 @@ void document_free(struct document **document);
  *
  * @ret_merged is set for DOCUMENT_JOINED alone. @diag explains a conflict.
  *
- *   SEALTAPE_E_LIMIT  the merged document would be larger than DOCUMENT_BYTES_MAX or
- *                     have more than DOCUMENT_MEDIA_MAX media files
+ *   SEALTAPE_E_LIMIT  the merged document would be larger than
+ *                     DOCUMENT_BYTES_MAX or have more than DOCUMENT_MEDIA_MAX
+ *                     media files
  *   SEALTAPE_E_MEMORY
  */
 enum sealtape_status document_merge(const struct document *current, const struct document *posted,
@@ -97,16 +101,17 @@ enum sealtape_status document_merge(const struct document *current, const struct
 /*
  * Call @each for every term, some perhaps twice. [any]
  *
- * Terms longer than DOCUMENT_TERM_MAX are passed over: a document is not refused for
- * what nobody searches. Stops at the first status that is not SEALTAPE_OK and returns it.
+ * Terms longer than DOCUMENT_TERM_MAX are passed over: a document is not
+ * refused for what nobody searches. Stops at the first status that is not
+ * SEALTAPE_OK and returns it.
  */
 enum sealtape_status document_terms(const struct document *document,
         enum sealtape_status (*each)(void *context, enum term_kind kind, const char *value),
         void *context) MUST_CHECK;
 
 /*
- * The form in which a term is compared: SHA-256 digits in lower case, the rest as
- * it is. [any] @value changes in place.
+ * The form in which a term is compared: SHA-256 digits in lower case, the rest
+ * as it is. [any] @value changes in place.
  */
 void term_normalize(enum term_kind kind, char *value);
 

@@ -25,9 +25,15 @@
 #define IDLE_SECONDS 60
 #define STOP_SECONDS 5
 #define RETRY_SECONDS "5"
-/* Bodies and parsed documents of all requests together; beyond that the answer is 503. */
+/*
+ * Bodies and parsed documents of all requests together; beyond that the answer
+ * is 503.
+ */
 #define BODIES_BYTES_MAX (256u * 1024 * 1024)
-/* Of a body that is refused anyway so much is read, so that the answer is seen. */
+/*
+ * Of a body that is refused anyway so much is read, so that the answer is
+ * seen.
+ */
 #define DISCARD_BYTES_MAX (8u * DOCUMENT_BODY_MAX)
 #define PEM_BYTES_MAX (1024u * 1024)
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -71,7 +77,10 @@ static const char *field(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* The first that libmicrohttpd tells of a request; the raw target exists only here. */
+/*
+ * The first that libmicrohttpd tells of a request; the raw target exists only
+ * here.
+ */
 static void *exchange_new(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct server *server = context;
@@ -94,7 +103,9 @@ static void *exchange_new(void *context, const char *target, struct MHD_Connecti
     return exchange;
 }
 
-/* Raw bytes in a path could write anything to the terminal that shows the log. */
+/*
+ * Raw bytes in a path could write anything to the terminal that shows the log.
+ */
 static int is_printable(const char *text, size_t len)
 {
     size_t i;
@@ -158,7 +169,10 @@ static void exchange_free(void *context, struct MHD_Connection *connection, void
     pthread_mutex_unlock(&server->mutex);
 }
 
-/* A name or a password that differs and one that is missing look the same from outside. */
+/*
+ * A name or a password that differs and one that is missing look the same from
+ * outside.
+ */
 static int exchange_admit(struct exchange *exchange)
 {
     if (exchange->request.route == ROUTE_HEALTH
@@ -208,7 +222,10 @@ static void exchange_open(struct exchange *exchange, const char *method)
         body_too_large(exchange);
 }
 
-/* Take a part of what all requests may use together; given back with the exchange. */
+/*
+ * Take a part of what all requests may use together; given back with the
+ * exchange.
+ */
 static int exchange_charge(struct exchange *exchange, size_t bytes)
 {
     struct server *server = exchange->server;
@@ -498,7 +515,10 @@ const char *server_url(const struct server *server)
     return server->listener.url;
 }
 
-/* Let those finish whose requests have begun; a client that stalls is not waited for. */
+/*
+ * Let those finish whose requests have begun; a client that stalls is not
+ * waited for.
+ */
 static void exchanges_finish(struct server *server)
 {
     struct timespec until;
@@ -523,7 +543,10 @@ void server_stop(struct server **server)
         (void)MHD_quiesce_daemon(it->daemon);
         exchanges_finish(it);
     }
-    /* Nothing is suspended any more when the writer has stopped, as the daemon demands. */
+    /*
+     * Nothing is suspended any more when the writer has stopped, as the daemon
+     * demands.
+     */
     if (it->writer)
         writer_stop(it->writer);
     if (it->daemon)

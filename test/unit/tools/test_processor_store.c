@@ -228,6 +228,41 @@ static void changes_of_one_transaction_see_each_other(void **state)
     assert_int_equal(found(place, ""), 2);
 }
 
+static int busy_count(void *context, int times)
+{
+    int *count = context;
+
+    (void)times;
+    ++*count;
+    return 0;
+}
+
+static void a_lock_held_elsewhere_is_waited_for_once_and_refuses_all(void **state)
+{
+    struct document *one = sample(SAMPLE("one", "")), *two = sample(SAMPLE("two", ""));
+    struct change first = {.ccid = "acme", .document = one};
+    struct change second = {.ccid = "acme", .document = two};
+    struct change *changes[] = {&first, &second};
+    struct place *place = *state;
+    sqlite3 *other;
+    int waits = 0;
+
+    assert_int_equal(sqlite3_open(place->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_handler(place->store->db, busy_count, &waits), SQLITE_OK);
+    store_apply(place->store, changes, 2);
+    assert_int_equal(first.status, SEALTAPE_E_AGAIN);
+    assert_int_equal(second.status, SEALTAPE_E_AGAIN);
+    assert_contains(second.diag.text, "locked");
+    assert_int_equal(waits, 1);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    store_apply(place->store, changes, 2);
+    assert_int_equal(first.status, SEALTAPE_OK);
+    assert_int_equal(second.outcome, STORE_CREATED);
+    document_free(&one);
+    document_free(&two);
+}
+
 static void a_conflict_changes_nothing(void **state)
 {
     struct place *place = *state;
@@ -348,7 +383,10 @@ static void pages_are_stable_while_documents_arrive(void **state)
         pages++;
         if (!next)
             break;
-        /* Earlier than all that is to come: not seen, and nothing is seen twice. */
+        /*
+         * Earlier than all that is to come: not seen, and nothing is seen
+         * twice.
+         */
         (void)snprintf(text, sizeof(text),
                 "{\"id\":\"early%zu\",\"startTime\":\"2026-03-02T08:00:00Z\",\"mediaFiles\":"
                 "[{\"mediaId\":\"m\",\"sealtape\":{\"outcome\":\"complete\"}}]}",
@@ -418,6 +456,7 @@ int main(void)
             STORE_TEST(a_full_database_takes_nothing_and_says_so),
             STORE_TEST(a_stale_or_weak_or_foreign_tag_replaces_nothing),
             STORE_TEST(changes_of_one_transaction_see_each_other),
+            STORE_TEST(a_lock_held_elsewhere_is_waited_for_once_and_refuses_all),
             STORE_TEST(a_conflict_changes_nothing),
             STORE_TEST(the_same_again_is_recognized_after_others_have_joined_or_replaced),
             STORE_TEST(every_revision_stays_readable),
