@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -47,6 +48,7 @@ struct server {
     char *tls_cert;
     char *tls_key;
     atomic_size_t bodies_bytes;
+    atomic_int stops; /* answers end their connections */
 
     /* Guards all that follows. */
     pthread_mutex_t mutex;
@@ -324,7 +326,7 @@ static int header_add(struct MHD_Response *response, const char *name, const cha
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-static int headers_add(struct MHD_Response *response, const struct answer *answer)
+static int headers_add(struct MHD_Response *response, const struct answer *answer, int is_last)
 {
     char etag[32];
 
@@ -335,6 +337,7 @@ static int headers_add(struct MHD_Response *response, const struct answer *answe
            && (!answer->location
                    || header_add(response, MHD_HTTP_HEADER_LOCATION, answer->location))
            && (!answer->allow || header_add(response, MHD_HTTP_HEADER_ALLOW, answer->allow))
+           && (!is_last || header_add(response, MHD_HTTP_HEADER_CONNECTION, "close"))
            && (!answer->retry || header_add(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS))
            && (!answer->challenge
                    || header_add(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
@@ -351,7 +354,7 @@ static enum MHD_Result exchange_send(struct exchange *exchange)
 
     if (!response)
         return MHD_NO;
-    if (headers_add(response, answer))
+    if (headers_add(response, answer, atomic_load(&exchange->server->stops)))
         result = MHD_queue_response(exchange->connection, answer->status, response);
     MHD_destroy_response(response);
     return result;
@@ -541,6 +544,9 @@ void server_stop(struct server **server)
         return;
     if (it->daemon) {
         (void)MHD_quiesce_daemon(it->daemon);
+        /* Who comes now is refused at once, not left waiting in the queue. */
+        (void)shutdown(it->listener.fd, SHUT_RDWR);
+        atomic_store(&it->stops, 1);
         exchanges_finish(it);
     }
     /*
