@@ -12,8 +12,8 @@ static void one_line(char *text)
     }
 }
 
-enum sealtape_status diag_fail(struct diag *diag, enum sealtape_status status, const char *format,
-        ...)
+enum sealtape_status diag_fail(
+        struct diag *diag, enum sealtape_status status, const char *format, ...)
 {
     va_list args;
 

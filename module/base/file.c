@@ -82,8 +82,7 @@ enum sealtape_status file_write_at(int fd, const void *bytes, size_t len, uint64
     return SEALTAPE_OK;
 }
 
-enum sealtape_status file_read_at(int fd, void *bytes, size_t len, uint64_t offset,
-        size_t *ret_len)
+enum sealtape_status file_read_at(int fd, void *bytes, size_t len, uint64_t offset, size_t *ret_len)
 {
     unsigned char *to = bytes;
     size_t done = 0;
@@ -104,8 +103,8 @@ enum sealtape_status file_read_at(int fd, void *bytes, size_t len, uint64_t offs
 }
 
 /* Any failure after the file was made: take the temporary name away again. */
-static enum sealtape_status replace_failed(int dirfd, const char *temporary, const char *name,
-        const char *what, struct diag *diag)
+static enum sealtape_status replace_failed(
+        int dirfd, const char *temporary, const char *name, const char *what, struct diag *diag)
 {
     int saved = errno;
 
@@ -114,8 +113,8 @@ static enum sealtape_status replace_failed(int dirfd, const char *temporary, con
     return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot %s: %s", name, what, strerror(saved));
 }
 
-enum sealtape_status file_replace(int dirfd, const char *name, const void *bytes, size_t len,
-        int durable, struct diag *diag)
+enum sealtape_status file_replace(
+        int dirfd, const char *name, const void *bytes, size_t len, int durable, struct diag *diag)
 {
     CLEANUP(file_close) int fd = -1;
     char temporary[NAME_MAX + 1];
@@ -136,8 +135,8 @@ enum sealtape_status file_replace(int dirfd, const char *name, const void *bytes
     if (renameat(dirfd, temporary, dirfd, name) != 0)
         return replace_failed(dirfd, temporary, name, "rename into place", diag);
     if (durable && file_sync_dir(dirfd) != SEALTAPE_OK)
-        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot sync its directory: %s", name,
-                strerror(errno));
+        return diag_fail(
+                diag, SEALTAPE_E_IO, "%s: cannot sync its directory: %s", name, strerror(errno));
     return SEALTAPE_OK;
 }
 

@@ -30,6 +30,12 @@ typedef void transfer_report(void *context, enum sealtape_event_kind kind, struc
 enum sealtape_status transfer_start(const struct config *config, transfer_report *report,
         void *context, struct transfer **ret_transfer, struct diag *diag) MUST_CHECK;
 
+/* The same with other times and bounds than pace_default. [setup] @pace is copied. */
+struct pace;
+enum sealtape_status transfer_start_at(const struct pace *pace, const struct config *config,
+        transfer_report *report, void *context, struct transfer **ret_transfer,
+        struct diag *diag) MUST_CHECK;
+
 /*
  * Take care of an entry from now on. [any but media]
  *

@@ -35,6 +35,25 @@ struct entry;
 struct entry *entry_acquire(struct entry *entry);
 void entry_release(struct entry **entry);
 
+/*
+ * For the spool itself: an entry that stands in @folder in state @state. [setup, control]
+ * A share of @folder is kept. SEALTAPE_E_MEMORY; SEALTAPE_E_LIMIT: the name is too long.
+ */
+struct folder;
+enum sealtape_status entry_new(struct folder *folder, const char *media_id,
+        const char *recording_id, enum entry_state state, struct entry **ret_entry) MUST_CHECK;
+struct folder *entry_folder(const struct entry *entry);
+/* A file of the entry relative to the folder, "<state>/<mediaId>/<mediaId><suffix>", or the
+ * directory itself where @suffix is NULL. Valid until the state changes. [writer, syncer] */
+#define ENTRY_PATH_SIZE (2 * ENTRY_MEDIA_ID_SIZE + 64)
+void entry_path(const struct entry *entry, const char *suffix, char ret_path[ENTRY_PATH_SIZE]);
+void entry_set_readable(struct entry *entry, uint64_t bytes);
+void entry_set_complete(struct entry *entry);
+void entry_want_discard(struct entry *entry);
+/* Rename into another state's directory. The names are durable with the next sync. */
+enum sealtape_status entry_move(struct entry *entry, enum entry_state to, struct diag *diag)
+        MUST_CHECK;
+
 /* Constant for its life. [any] */
 const char *entry_media_id(const struct entry *entry);
 const char *entry_recording_id(const struct entry *entry);
@@ -112,7 +131,7 @@ enum sealtape_status entry_fail(struct entry *entry, const char *reason, struct 
         MUST_CHECK;
 /* A closed entry becomes a document without media, outcome `discarded`, still closed. */
 enum sealtape_status entry_discarded(struct entry *entry, struct diag *diag) MUST_CHECK;
-/* Delete a posted entry after its grace time. */
+/* Delete an entry: a posted one after its grace time, one that was never durable. */
 enum sealtape_status entry_remove(struct entry *entry, struct diag *diag) MUST_CHECK;
 
 #endif
