@@ -21,7 +21,7 @@ struct recording {
 
     /* The writing thread's, whoever that is at the time. */
     struct cipher *cipher;
-    struct queue *queue;
+    struct feed *feed;
     enum recording_format format;
     bool masked, paused; /* as the marks say */
     uint64_t gap_bytes, gap_at, gap_ns;
@@ -181,7 +181,7 @@ static enum sealtape_status begin(struct recording_table *table, struct evidence
     pthread_mutex_lock(&slot->lock);
     slot->media = media;
     pthread_mutex_unlock(&slot->lock);
-    slot->queue = media_queue(media);
+    slot->feed = media_feed(media);
     slot->cipher = TAKE(*cipher);
     slot->format = format;
     slot->masked = slot->paused = false;
@@ -208,28 +208,28 @@ enum sealtape_status recording_begin(struct recording_table *table, struct evide
 
 /* --- the media path ------------------------------------------------------- */
 
-static void put_mark(struct recording *slot, enum queue_mark_kind kind, uint64_t now_ns)
+static void put_mark(struct recording *slot, enum feed_mark_kind kind, uint64_t now_ns)
 {
-    const struct queue_point *point = &slot->queue->point;
-    const struct queue_mark mark = {.kind = kind,
+    const struct feed_point *point = &slot->feed->point;
+    const struct feed_mark mark = {.kind = kind,
             .plain_size = point->plain_size,
             .header_bytes = point->header_bytes,
             .ns = now_ns};
 
-    queue_put_mark(slot->queue, &mark);
+    feed_put_mark(slot->feed, &mark);
 }
 
 /* What was lost until now becomes a mark, once something is taken again. */
 static void tell_gap(struct recording *slot)
 {
-    struct queue_mark mark = {.kind = QUEUE_GAP,
+    struct feed_mark mark = {.kind = FEED_GAP,
             .plain_size = slot->gap_at,
             .ns = slot->gap_ns,
             .bytes = slot->gap_bytes};
 
-    if (slot->gap_bytes == 0 || !queue_can_mark(slot->queue, 4))
+    if (slot->gap_bytes == 0 || !feed_can_mark(slot->feed, 4))
         return;
-    queue_put_mark(slot->queue, &mark);
+    feed_put_mark(slot->feed, &mark);
     slot->gap_bytes = 0;
 }
 
@@ -244,19 +244,19 @@ static void follow_controls(struct recording *slot, enum recording_state state, 
     bool pause = state == RECORDING_PAUSED || state == RECORDING_PAUSED_MASKED;
 
     if (mask && !slot->masked) {
-        put_mark(slot, QUEUE_MASK, now_ns);
+        put_mark(slot, FEED_MASK, now_ns);
         slot->masked = true;
     }
     if (pause && !slot->paused) {
-        put_mark(slot, QUEUE_PAUSE, now_ns);
+        put_mark(slot, FEED_PAUSE, now_ns);
         slot->paused = true;
     }
-    if (!pause && slot->paused && queue_can_mark(slot->queue, 4)) {
-        put_mark(slot, QUEUE_RESUME, now_ns);
+    if (!pause && slot->paused && feed_can_mark(slot->feed, 4)) {
+        put_mark(slot, FEED_RESUME, now_ns);
         slot->paused = false;
     }
-    if (!mask && slot->masked && queue_can_mark(slot->queue, 4)) {
-        put_mark(slot, QUEUE_UNMASK, now_ns);
+    if (!mask && slot->masked && feed_can_mark(slot->feed, 4)) {
+        put_mark(slot, FEED_UNMASK, now_ns);
         slot->masked = false;
     }
 }
@@ -269,7 +269,7 @@ static void seal(struct recording *slot, const uint8_t *bytes, size_t len, size_
         uint8_t *to = NULL;
 
         if (output > 0) {
-            to = queue_room(slot->queue, &room);
+            to = feed_room(slot->feed, &room);
             if (output > room)
                 n = cipher_input_size(slot->cipher, room);
         }
@@ -277,7 +277,7 @@ static void seal(struct recording *slot, const uint8_t *bytes, size_t len, size_
             n = silence;
         output = cipher_output_size(slot->cipher, n);
         cipher_update(slot->cipher, bytes, n, to);
-        queue_fill(slot->queue, output);
+        feed_fill(slot->feed, output);
         if (!silence)
             bytes += n;
         len -= n;
@@ -288,12 +288,12 @@ static void lose(struct recording_table *table, struct recording *slot, size_t l
         uint64_t now_ns)
 {
     if (slot->gap_bytes == 0) {
-        slot->gap_at = slot->queue->point.plain_size;
+        slot->gap_at = slot->feed->point.plain_size;
         slot->gap_ns = now_ns;
     }
     slot->gap_bytes += len;
-    slot->queue->point.lost_bytes += len;
-    queue_publish(slot->queue);
+    slot->feed->point.lost_bytes += len;
+    feed_publish(slot->feed);
     atomic_fetch_add_explicit(&table->lost_bytes, len, memory_order_relaxed);
 }
 
@@ -301,11 +301,11 @@ static enum sealtape_status take(struct recording_table *table, struct recording
         const void *bytes, size_t len, uint32_t flags)
 {
     bool header = flags & SEALTAPE_WRITE_HEADER, silent = slot->masked && !header;
-    struct queue_point *point = &slot->queue->point;
+    struct feed_point *point = &slot->feed->point;
     uint64_t now_ns = clock_monotonic_ns();
     enum sealtape_status st;
 
-    st = queue_reserve(slot->queue, cipher_output_size(slot->cipher, len));
+    st = feed_reserve(slot->feed, cipher_output_size(slot->cipher, len));
     spool_watch_memory(table->spool);
     if (st != SEALTAPE_OK) {
         if (!(flags & SEALTAPE_WRITE_RETRY))
@@ -318,7 +318,7 @@ static enum sealtape_status take(struct recording_table *table, struct recording
     point->header_bytes += header ? len : 0;
     point->audio_ns = now_ns;
     cipher_closing(slot->cipher, point->closing);
-    queue_publish(slot->queue);
+    feed_publish(slot->feed);
     atomic_fetch_add_explicit(&table->accepted_bytes, len, memory_order_relaxed);
     return SEALTAPE_OK;
 }
@@ -334,8 +334,8 @@ static enum sealtape_status write_bytes(struct recording_table *table, struct re
         return SEALTAPE_OK;
     /* Opaque media cannot be silenced: it is dropped, and time goes on. */
     if (slot->masked && slot->format == RECORDING_OPAQUE && !header) {
-        slot->queue->point.audio_ns = clock_monotonic_ns();
-        queue_publish(slot->queue);
+        slot->feed->point.audio_ns = clock_monotonic_ns();
+        feed_publish(slot->feed);
         return SEALTAPE_OK;
     }
     if (len == 0)
@@ -347,13 +347,13 @@ static enum sealtape_status write_bytes(struct recording_table *table, struct re
  * met. After the publication the media is the spool's alone. */
 static void end(struct recording_table *table, struct recording *slot)
 {
-    struct queue *queue = slot->queue;
+    struct feed *feed = slot->feed;
 
     tell_gap(slot);
     cipher_free(&slot->cipher);
-    slot->queue = NULL;
-    queue->point.ended = true;
-    queue_publish(queue);
+    slot->feed = NULL;
+    feed->point.ended = true;
+    feed_publish(feed);
     atomic_fetch_sub(&table->count, 1);
     atomic_fetch_and_explicit(&slot->word, ~WORD_CLOSING, memory_order_release);
 }

@@ -24,7 +24,7 @@ struct media {
     _Atomic unsigned shares;
     struct entry *entry;
     struct evidence *evidence;
-    struct queue queue;
+    struct feed feed;
     _Atomic bool discard;
     _Atomic bool finished;
     _Atomic bool waiting, durable, closed;
@@ -40,7 +40,7 @@ struct media {
     unsigned revision, revision_synced;
     struct digest digest;
     struct commit_slot slot;   /* as last written to the flushed place */
-    struct queue_point point;  /* that the slot describes */
+    struct feed_point point;  /* that the slot describes */
     struct commit_slot synced; /* as of the last completed round */
     uint8_t first_closing[CIPHER_BLOCK_SIZE];
     const char *outcome;
@@ -72,7 +72,7 @@ enum sealtape_status media_new(struct folder *folder, struct pool *pool, struct 
     media->bin_fd = media->commit_fd = -1;
     pthread_mutex_init(&media->files, NULL);
     digest_init(&media->digest);
-    queue_init(&media->queue, pool, closing);
+    feed_init(&media->feed, pool, closing);
     memcpy(media->first_closing, closing, CIPHER_BLOCK_SIZE);
     *ret_media = media;
     return SEALTAPE_OK;
@@ -90,7 +90,7 @@ void media_release(struct media **media)
 
     if (!m || atomic_fetch_sub(&m->shares, 1) != 1)
         return;
-    queue_clear(&m->queue);
+    feed_clear(&m->feed);
     file_close(&m->bin_fd);
     file_close(&m->commit_fd);
     digest_clear(&m->digest);
@@ -105,9 +105,9 @@ void media_keep_evidence(struct media *media)
     media->evidence = NULL;
 }
 
-struct queue *media_queue(struct media *media)
+struct feed *media_feed(struct media *media)
 {
-    return &media->queue;
+    return &media->feed;
 }
 
 struct evidence *media_evidence(struct media *media)
@@ -174,28 +174,28 @@ static uint64_t media_ms(
 
 /* --- evidence ------------------------------------------------------------- */
 
-static enum sealtape_status take_mark(struct media *media, const struct queue_mark *mark)
+static enum sealtape_status take_mark(struct media *media, const struct feed_mark *mark)
 {
     int64_t at = (int64_t)media_ms(media, mark->plain_size, mark->header_bytes, mark->ns);
     struct evidence *evidence = media->evidence;
     uint64_t paused;
 
     switch (mark->kind) {
-    case QUEUE_MASK:
+    case FEED_MASK:
         return evidence_begin_span(evidence, false, at);
-    case QUEUE_UNMASK:
+    case FEED_UNMASK:
         evidence_end_span(evidence, false, at, 0);
         return SEALTAPE_OK;
-    case QUEUE_PAUSE:
+    case FEED_PAUSE:
         media->pause_began_ns = mark->ns;
         return evidence_begin_span(evidence, true, at);
-    case QUEUE_RESUME:
+    case FEED_RESUME:
         paused = mark->ns - media->pause_began_ns;
         media->paused_ns += paused;
         at = (int64_t)media_ms(media, mark->plain_size, mark->header_bytes, mark->ns);
         evidence_end_span(evidence, true, at, (int64_t)(paused / NS_PER_MS));
         return SEALTAPE_OK;
-    case QUEUE_GAP:
+    case FEED_GAP:
         return evidence_add_gap(evidence, mark->plain_size, mark->bytes, utc_of(media, mark->ns));
     }
     return SEALTAPE_OK;
@@ -204,9 +204,9 @@ static enum sealtape_status take_mark(struct media *media, const struct queue_ma
 static enum sealtape_status take_marks(struct media *media)
 {
     enum sealtape_status st = SEALTAPE_OK;
-    struct queue_mark mark;
+    struct feed_mark mark;
 
-    while (st == SEALTAPE_OK && queue_take_mark(&media->queue, &mark))
+    while (st == SEALTAPE_OK && feed_take_mark(&media->feed, &mark))
         st = take_mark(media, &mark);
     return st;
 }
@@ -284,7 +284,7 @@ static int create_file(
 }
 
 static void slot_of(
-        const struct media *media, const struct queue_point *point, struct commit_slot *ret_slot)
+        const struct media *media, const struct feed_point *point, struct commit_slot *ret_slot)
 {
     *ret_slot = (struct commit_slot){
             .sequence = media->slot.sequence + 1,
@@ -305,7 +305,7 @@ static enum sealtape_status fill_directory(struct media *media, int directory, s
 {
     CLEANUP(document_free) struct document *document = NULL;
     uint8_t image[COMMIT_FILE_SIZE];
-    struct queue_point empty = {0};
+    struct feed_point empty = {0};
     enum sealtape_status st;
     struct commit_slot slot;
     uint64_t version;
@@ -358,7 +358,7 @@ static enum sealtape_status create_files(struct media *media, struct diag *diag)
 
 /* --- flushing ------------------------------------------------------------- */
 
-/* Take @len written bytes out of the queue and into the digest. */
+/* Take @len written bytes out of the feed and into the digest. */
 static enum sealtape_status account(struct media *media, const struct iovec *vectors, size_t len)
 {
     size_t left = len;
@@ -368,12 +368,12 @@ static enum sealtape_status account(struct media *media, const struct iovec *vec
         enum sealtape_status st = digest_update(&media->digest, vectors[i].iov_base, n);
 
         if (st != SEALTAPE_OK) {
-            queue_consume(&media->queue, len - left);
+            feed_consume(&media->feed, len - left);
             return st;
         }
         left -= n;
     }
-    queue_consume(&media->queue, len);
+    feed_consume(&media->feed, len);
     return SEALTAPE_OK;
 }
 
@@ -383,7 +383,7 @@ static enum sealtape_status write_bytes(struct media *media, uint64_t end, struc
     enum sealtape_status st;
 
     while (media->digest.bytes < end) {
-        int count = queue_peek(&media->queue, end, vectors, VECTORS_MAX);
+        int count = feed_peek(&media->feed, end, vectors, VECTORS_MAX);
         ssize_t n = pwritev(media->bin_fd, vectors, count, (off_t)media->digest.bytes);
 
         if (n < 0 && errno == EINTR)
@@ -426,7 +426,7 @@ static enum sealtape_status write_evidence(struct media *media, struct diag *dia
     return write_document(media, directory, document, version, diag);
 }
 
-static const char *outcome_of(struct media *media, const struct queue_point *point)
+static const char *outcome_of(struct media *media, const struct feed_point *point)
 {
     if (media->evidence->gaps_count > 0 || point->lost_bytes > 0)
         return "degraded";
@@ -434,7 +434,7 @@ static const char *outcome_of(struct media *media, const struct queue_point *poi
 }
 
 static enum sealtape_status finish_document(
-        struct media *media, const struct queue_point *point, struct document *document)
+        struct media *media, const struct feed_point *point, struct document *document)
 {
     struct commit_slot slot;
     struct document_final final;
@@ -458,7 +458,7 @@ static enum sealtape_status finish_document(
 }
 
 static enum sealtape_status write_closing(
-        struct media *media, const struct queue_point *point, struct diag *diag)
+        struct media *media, const struct feed_point *point, struct diag *diag)
 {
     enum sealtape_status st;
 
@@ -480,7 +480,7 @@ static enum sealtape_status write_closing(
 
 /* The end: closing bytes, then the document that counts them, then the slot that says so. */
 static enum sealtape_status finish(
-        struct media *media, const struct queue_point *point, struct diag *diag)
+        struct media *media, const struct feed_point *point, struct diag *diag)
 {
     CLEANUP(document_free) struct document *document = NULL;
     CLEANUP(file_close) int directory = -1;
@@ -519,9 +519,9 @@ static enum sealtape_status finish(
     return SEALTAPE_OK;
 }
 
-static bool has_moved(const struct media *media, const struct queue_point *point)
+static bool has_moved(const struct media *media, const struct feed_point *point)
 {
-    const struct queue_point *old = &media->point;
+    const struct feed_point *old = &media->point;
 
     return point->end != old->end || point->plain_size != old->plain_size
            || point->lost_bytes != old->lost_bytes || point->audio_ns != old->audio_ns;
@@ -530,10 +530,10 @@ static bool has_moved(const struct media *media, const struct queue_point *point
 static enum sealtape_status flush(struct media *media, bool *ret_changed, struct diag *diag)
 {
     enum sealtape_status st;
-    struct queue_point point;
+    struct feed_point point;
     struct commit_slot slot;
 
-    queue_get_point(&media->queue, &point);
+    feed_get_point(&media->feed, &point);
     if (!media->created) {
         st = create_files(media, diag);
         if (st != SEALTAPE_OK)
@@ -585,9 +585,9 @@ enum sealtape_status media_flush(struct media *media, bool *ret_changed, struct 
 
 uint64_t media_unflushed_ns(struct media *media, uint64_t now_ns)
 {
-    struct queue_point point;
+    struct feed_point point;
 
-    queue_get_point(&media->queue, &point);
+    feed_get_point(&media->feed, &point);
     if (point.plain_size == media->slot.plain_size) {
         media->waiting_since_ns = 0;
         return 0;
@@ -599,10 +599,10 @@ uint64_t media_unflushed_ns(struct media *media, uint64_t now_ns)
 
 uint64_t media_new_losses(struct media *media)
 {
-    struct queue_point point;
+    struct feed_point point;
     uint64_t news;
 
-    queue_get_point(&media->queue, &point);
+    feed_get_point(&media->feed, &point);
     news = point.lost_bytes - media->losses_told;
     media->losses_told = point.lost_bytes;
     return news;

@@ -1,5 +1,5 @@
 /*
- * A media file while it is recorded: the queue that fills it, its files, its
+ * A media file while it is recorded: the feed that fills it, its files, its
  * digests. The writer's; the syncer looks in through media_snapshot().
  */
 #ifndef SEALTAPE_SPOOL_MEDIA_H
@@ -15,7 +15,7 @@
 #include "spool/entry.h"
 #include "spool/evidence.h"
 #include "spool/folder.h"
-#include "spool/queue.h"
+#include "spool/feed.h"
 
 struct media;
 
@@ -34,7 +34,7 @@ void media_release(struct media **media);
 /* Give the evidence back to whoever made it, before a media is given up. [control] */
 void media_keep_evidence(struct media *media);
 
-struct queue *media_queue(struct media *media);
+struct feed *media_feed(struct media *media);
 struct evidence *media_evidence(struct media *media);
 struct entry *media_entry(struct media *media);
 
@@ -49,7 +49,7 @@ void media_discard(struct media *media);
  * Goes on where it failed when it is called again. *ret_changed: there is
  * something new for the syncer.
  *
- *   SEALTAPE_E_IO, SEALTAPE_E_MEMORY  nothing is lost, the rest waits in the queue
+ *   SEALTAPE_E_IO, SEALTAPE_E_MEMORY  nothing is lost, the rest waits in the feed
  *   SEALTAPE_E_AGAIN                  the syncer works on the files; next time
  */
 enum sealtape_status media_flush(struct media *media, bool *ret_changed, struct diag *diag)

@@ -49,7 +49,7 @@ enum sealtape_status spool_ready(struct spool *spool, struct diag *diag) MUST_CH
 /*
  * Begin a media file. [control] Waits for no disk.
  *
- * @evidence is taken on success. The media is valid until its queue has
+ * @evidence is taken on success. The media is valid until its feed has
  * published `ended`; whoever produces keeps no share.
  */
 enum sealtape_status spool_begin(struct spool *spool, struct evidence *evidence,

@@ -181,11 +181,11 @@ static void drop_finished(struct writer *writer)
 
 static bool has_ended(struct media *media)
 {
-    struct queue_point point;
+    struct feed_point point;
 
     if (media_finished(media))
         return false;
-    queue_get_point(media_queue(media), &point);
+    feed_get_point(media_feed(media), &point);
     return point.ended;
 }
 

@@ -7,8 +7,8 @@
  * point and the bytes up to it. Beside them runs a short line of marks: where a
  * mask, a pause or a gap began.
  */
-#ifndef SEALTAPE_SPOOL_QUEUE_H
-#define SEALTAPE_SPOOL_QUEUE_H
+#ifndef SEALTAPE_SPOOL_FEED_H
+#define SEALTAPE_SPOOL_FEED_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,10 +20,10 @@
 #include "seal/cipher.h"
 #include "spool/pool.h"
 
-#define QUEUE_MARKS 64u
+#define FEED_MARKS 64u
 
 /* The end of the message as of one publication. */
-struct queue_point {
+struct feed_point {
     uint64_t end;          /* bytes of ciphertext since the beginning */
     uint64_t plain_size;   /* bytes of media that they and the closing block hold */
     uint64_t header_bytes; /* of these, bytes of a container's header */
@@ -33,26 +33,26 @@ struct queue_point {
     bool ended; /* there will be no more */
 };
 
-enum queue_mark_kind {
-    QUEUE_MASK,
-    QUEUE_UNMASK,
-    QUEUE_PAUSE,
-    QUEUE_RESUME,
-    QUEUE_GAP
+enum feed_mark_kind {
+    FEED_MASK,
+    FEED_UNMASK,
+    FEED_PAUSE,
+    FEED_RESUME,
+    FEED_GAP
 };
 
-struct queue_mark {
-    enum queue_mark_kind kind;
+struct feed_mark {
+    enum feed_mark_kind kind;
     uint64_t plain_size, header_bytes, ns;
     uint64_t bytes; /* of a gap */
 };
 
-/* Embedded in what is queued for. Fields are the queue's own. */
-struct queue {
+/* Embedded in what is queued for. Fields are the feed's own. */
+struct feed {
     struct pool *pool;
 
     /* The producer's. */
-    _Alignas(64) struct queue_point point;
+    _Alignas(64) struct feed_point point;
     uint32_t tail, tail_used;
 
     /* Between them: a sequence lock over the point, and the line of marks. */
@@ -60,7 +60,7 @@ struct queue {
     _Atomic uint64_t words[8];
     _Atomic uint32_t first;
     _Atomic uint32_t marks_in, marks_out;
-    struct queue_mark marks[QUEUE_MARKS];
+    struct feed_mark marks[FEED_MARKS];
 
     /* The consumer's. */
     _Alignas(64) uint32_t head;
@@ -68,34 +68,34 @@ struct queue {
     uint64_t consumed;
 };
 
-/* An empty queue whose message would be closed by @closing. [control] */
-void queue_init(struct queue *queue, struct pool *pool,
+/* An empty feed whose message would be closed by @closing. [control] */
+void feed_init(struct feed *feed, struct pool *pool,
         const uint8_t closing[CIPHER_BLOCK_SIZE]);
 /* Give all chunks back. Nobody produces or consumes any more. [any] */
-void queue_clear(struct queue *queue);
+void feed_clear(struct feed *feed);
 
 /*
  * Make room for @len bytes more. [media]
  *
  *   SEALTAPE_E_AGAIN  the pool is empty; nothing changed
  */
-enum sealtape_status queue_reserve(struct queue *queue, size_t len) MUST_CHECK;
+enum sealtape_status feed_reserve(struct feed *feed, size_t len) MUST_CHECK;
 /* The next stretch of reserved room, and that @len bytes of it are filled. [media] */
-uint8_t *queue_room(struct queue *queue, size_t *ret_len);
-void queue_fill(struct queue *queue, size_t len);
-/* Publish queue->point, which the producer has brought up to date. [media] */
-void queue_publish(struct queue *queue);
+uint8_t *feed_room(struct feed *feed, size_t *ret_len);
+void feed_fill(struct feed *feed, size_t len);
+/* Publish feed->point, which the producer has brought up to date. [media] */
+void feed_publish(struct feed *feed);
 /* Place for @count more marks? [media] */
-bool queue_can_mark(const struct queue *queue, unsigned count);
-void queue_put_mark(struct queue *queue, const struct queue_mark *mark);
+bool feed_can_mark(const struct feed *feed, unsigned count);
+void feed_put_mark(struct feed *feed, const struct feed_mark *mark);
 
 /* The last published point. [writer] */
-void queue_get_point(struct queue *queue, struct queue_point *ret_point);
+void feed_get_point(struct feed *feed, struct feed_point *ret_point);
 /* Up to @max stretches of bytes up to the offset @end. [writer] Number of stretches. */
-int queue_peek(struct queue *queue, uint64_t end, struct iovec *ret_vectors, int max);
+int feed_peek(struct feed *feed, uint64_t end, struct iovec *ret_vectors, int max);
 /* The first @len bytes are done with; whole chunks go back to the pool. [writer] */
-void queue_consume(struct queue *queue, size_t len);
+void feed_consume(struct feed *feed, size_t len);
 /* The oldest mark, removed; false: none. [writer] */
-bool queue_take_mark(struct queue *queue, struct queue_mark *ret_mark);
+bool feed_take_mark(struct feed *feed, struct feed_mark *ret_mark);
 
 #endif
