@@ -11,6 +11,7 @@ static const struct tool *const tools[] = {
         &tool_inspect,
         &tool_open,
         &tool_verify,
+        &tool_spool,
 };
 
 static void list(FILE *to)

@@ -28,6 +28,7 @@ struct tool {
 extern const struct tool tool_inspect;
 extern const struct tool tool_open;
 extern const struct tool tool_record;
+extern const struct tool tool_spool;
 extern const struct tool tool_verify;
 
 /* --help of a subcommand, on stdout. */
