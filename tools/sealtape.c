@@ -7,6 +7,7 @@
 
 static const struct tool *const tools[] = {
         &tool_record,
+        &tool_check,
 
         &tool_inspect,
         &tool_open,

@@ -25,6 +25,7 @@ struct tool {
     enum tool_exit (*run)(int argc, char **argv);
 };
 
+extern const struct tool tool_check;
 extern const struct tool tool_inspect;
 extern const struct tool tool_open;
 extern const struct tool tool_record;
