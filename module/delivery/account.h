@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/diag.h"
-#include "delivery/url.h"
+#include "profile/url.h"
 #include "profile/config.h"
 
 struct account {

@@ -204,12 +204,12 @@ void courier_send(struct courier *courier, struct exchange *exchange)
     }
     exchange->probe = origin_begin(exchange->origin);
     exchange->account = account_find(courier->accounts, courier->accounts_count, &url);
-    if (!url.tls && !url_loopback(&url)
+    if (!url.tls && !url_is_loopback(&url)
             && !(exchange->account && exchange->account->destination->insecure)) {
         fail_later(exchange, "plain http beyond loopback needs insecure=\"yes\"");
         return;
     }
-    if (url.literal) {
+    if (url_is_address(&url)) {
         depart(exchange);
         return;
     }

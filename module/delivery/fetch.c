@@ -7,7 +7,7 @@
 #include "delivery/account.h"
 #include "delivery/http.h"
 #include "delivery/pace.h"
-#include "delivery/url.h"
+#include "profile/url.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -165,7 +165,7 @@ enum sealtape_status http_fetch(
             return st;
     }
     account = account_find(accounts, fetch->destinations_count, &url);
-    if (!url.tls && !url_loopback(&url) && !(account && account->destination->insecure))
+    if (!url.tls && !url_is_loopback(&url) && !(account && account->destination->insecure))
         return diag_fail(diag, SEALTAPE_E_USAGE,
                 "plain http beyond loopback needs insecure=\"yes\" in the configuration");
     st = http_open(&pace_default.http, &http, diag);

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 #include "delivery/pace.h"
-#include "delivery/url.h"
+#include "profile/url.h"
 
-#define ORIGIN_NAME_SIZE (URL_HOST_SIZE + 32)
-#define ORIGIN_RESOLVE_SIZE (RESOLVER_TEXT_SIZE + URL_HOST_SIZE + 16)
+#define ORIGIN_NAME_SIZE (URL_HOST_MAX + 32)
+#define ORIGIN_RESOLVE_SIZE (RESOLVER_TEXT_SIZE + URL_HOST_MAX + 16)
 
 struct origin {
     struct origin *next;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "base/diag.h"
-#include "delivery/url.h"
+#include "profile/url.h"
 
 /* So many names may hang at once before the next has to wait. */
 #define RESOLVER_THREADS_MAX 4
@@ -26,7 +26,7 @@ enum sealtape_status resolver_system(
         void *context, const char *host, char ret_addresses[RESOLVER_TEXT_SIZE], struct diag *diag);
 
 struct resolver_answer {
-    char host[URL_HOST_SIZE];
+    char host[URL_HOST_MAX];
     enum sealtape_status status;
     char addresses[RESOLVER_TEXT_SIZE]; /* where status is OK */
     struct diag diag;                   /* where it is not */

@@ -24,11 +24,11 @@ struct offer {
 struct transfer {
     pthread_t thread;
     struct depot depot; /* the thread's own, but for http_interrupt() */
-    struct job *jobs[BUCKETS];
     uint64_t tick_ns;
 
-    /* Guards everything below. */
+    /* Guards everything below; the thread alone changes @jobs and reads them without. */
     pthread_mutex_t lock;
+    struct job *jobs[BUCKETS];
     pthread_cond_t settled;
     struct offer *offers, **last_offer;
     size_t offers_count; /* not yet looked at by the thread */
@@ -49,8 +49,13 @@ static struct job **job_link(struct transfer *transfer, struct entry *entry)
 static void take_offer(struct transfer *transfer, struct entry *entry)
 {
     struct job **link = job_link(transfer, entry);
+    enum sealtape_status st = SEALTAPE_OK;
 
-    if (!*link && job_new(&transfer->depot, entry, link) != SEALTAPE_OK) {
+    pthread_mutex_lock(&transfer->lock);
+    if (!*link)
+        st = job_new(&transfer->depot, entry, link);
+    pthread_mutex_unlock(&transfer->lock);
+    if (st != SEALTAPE_OK) {
         log_line(SEALTAPE_LOG_ERROR, LOG_DELIVERY_RETRY, entry_recording_id(entry),
                 "no memory; it stays in the spool until the next start");
         return;
@@ -85,6 +90,7 @@ static void free_finished(struct transfer *transfer)
     if (!transfer->depot.finished)
         return;
     transfer->depot.finished = false;
+    pthread_mutex_lock(&transfer->lock);
     for (size_t i = 0; i < BUCKETS; i++) {
         struct job **link = &transfer->jobs[i];
 
@@ -99,6 +105,7 @@ static void free_finished(struct transfer *transfer)
             job_free(&job);
         }
     }
+    pthread_mutex_unlock(&transfer->lock);
 }
 
 static void retry_all(struct transfer *transfer)
@@ -298,6 +305,43 @@ void transfer_offer(struct transfer *transfer, struct entry *entry)
     transfer->offers_count++;
     pthread_mutex_unlock(&transfer->lock);
     http_interrupt(transfer->depot.courier.http);
+}
+
+static bool is_discardable(const struct entry *entry, const char *id)
+{
+    return entry_state(entry) == ENTRY_CLOSED && !entry_discard_wanted(entry)
+           && (strcmp(entry_recording_id(entry), id) == 0
+                   || strcmp(entry_media_id(entry), id) == 0);
+}
+
+/* With the lock: what is on its way to the thread, or with it. */
+static struct entry *find_discardable(struct transfer *transfer, const char *id)
+{
+    for (struct offer *offer = transfer->offers; offer; offer = offer->next) {
+        if (is_discardable(offer->entry, id))
+            return entry_acquire(offer->entry);
+    }
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct job *job = transfer->jobs[i]; job; job = job->hash_next) {
+            if (is_discardable(job->entry, id))
+                return entry_acquire(job->entry);
+        }
+    }
+    return NULL;
+}
+
+enum sealtape_status transfer_discard(struct transfer *transfer, const char *id)
+{
+    CLEANUP(entry_release) struct entry *entry = NULL;
+
+    pthread_mutex_lock(&transfer->lock);
+    entry = find_discardable(transfer, id);
+    pthread_mutex_unlock(&transfer->lock);
+    if (!entry)
+        return SEALTAPE_E_STATE;
+    entry_want_discard(entry);
+    transfer_offer(transfer, entry);
+    return SEALTAPE_OK;
 }
 
 void transfer_stats(struct transfer *transfer, struct transfer_stats *ret_stats)

@@ -46,6 +46,13 @@ enum sealtape_status transfer_start_at(const struct pace *pace, const struct con
  */
 void transfer_offer(struct transfer *transfer, struct entry *entry);
 
+/*
+ * Discard what is closed and not yet stored, by recording id or media id. [control]
+ *
+ *   SEALTAPE_E_STATE  there is none such
+ */
+enum sealtape_status transfer_discard(struct transfer *transfer, const char *id) MUST_CHECK;
+
 struct transfer_stats {
     uint64_t stored, posted, stored_bytes;
     uint32_t waiting; /* closed or stored, not yet posted */

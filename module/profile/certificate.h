@@ -69,8 +69,8 @@ const struct certificate_facts *certificate_facts(const struct certificate *cert
  *
  *   SEALTAPE_E_CONFIG  file, and what was found there
  */
-enum sealtape_status trust_load(const struct config *config, struct trust **ret_trust,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status trust_load(
+        const struct config *config, struct trust **ret_trust, struct diag *diag) MUST_CHECK;
 
 struct trust *trust_acquire(struct trust *trust);
 void trust_release(struct trust **trust);

@@ -24,6 +24,7 @@ struct config_destination {
     char *url;           /* http or https, no userinfo; storage: ends with '/' */
     char *username;      /* NULL: none */
     char *password_file; /* NULL: none; absolute */
+    char *password_env;  /* NULL: none; name of an environment variable; never beside a file */
     char *ca_file;       /* NULL: the system's CAs; absolute */
     bool insecure;       /* plain http beyond loopback is allowed */
     enum config_mode mode;     /* storage only; default live */
@@ -32,12 +33,15 @@ struct config_destination {
     unsigned line;
 };
 
+/* The most destinations of one kind. */
+#define CONFIG_DESTINATIONS_MAX 16u
+
 struct config {
     char *path;     /* of the file, absolute */
     char *instance; /* [A-Za-z0-9._-], default: the host's name */
     struct {
         char *directory; /* required */
-        char *cache;     /* default: "profiles" beside the spool directory */
+        char *cache;     /* default: "profile-cache" beside the spool directory */
     } profiles;
     struct {
         char *roots; /* required: PEM */

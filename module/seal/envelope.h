@@ -41,11 +41,7 @@ enum sealtape_status envelope_encode(unsigned key_bits, const uint8_t iv[ENVELOP
         const struct envelope_recipient *recipients, size_t count, uint8_t **ret_der,
         size_t *ret_len, size_t *ret_order, struct diag *diag) MUST_CHECK;
 
-enum envelope_cipher {
-    ENVELOPE_AES_128_CBC,
-    ENVELOPE_AES_192_CBC,
-    ENVELOPE_AES_256_CBC
-};
+enum envelope_cipher { ENVELOPE_AES_128_CBC, ENVELOPE_AES_192_CBC, ENVELOPE_AES_256_CBC };
 
 /* An envelope that was read; pointers live as long as it does. */
 struct envelope {
@@ -59,6 +55,8 @@ struct envelope {
     uint64_t content_len;
     uint8_t *der; /* the bytes up to the content, owned */
     size_t der_len;
+    uint8_t *detached; /* the same envelope with its content absent, owned */
+    size_t detached_len;
 };
 
 /*

@@ -26,8 +26,8 @@ enum sealtape_status secret_acquire(void **ret_cell, struct diag *diag) MUST_CHE
 void secret_release(void **cell);
 
 /* A larger block for scratch of a computation on keys; wiped when given back. [control] */
-enum sealtape_status secret_block_acquire(size_t size, void **ret_block, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status secret_block_acquire(
+        size_t size, void **ret_block, struct diag *diag) MUST_CHECK;
 void secret_block_release(void **block, size_t size);
 
 /* Overwrite bytes so that no compiler leaves it out. [any] */

@@ -38,6 +38,7 @@ struct document_final {
     const uint8_t *sha256; /* of the whole object */
     const uint8_t *chunk_digests; /* DOCUMENT_DIGEST_SIZE bytes each */
     size_t chunk_digests_count;
+    uint64_t lost_bytes; /* refused in all; what no gap tells yet becomes one at the end */
 };
 
 /*

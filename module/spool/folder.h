@@ -58,6 +58,10 @@ int folder_fd(const struct folder *folder);
 const char *folder_name(const struct folder *folder);
 const char *folder_path(const struct folder *folder);
 
+/* Bytes of media that stand in it: counted up by whoever writes, down by whoever deletes. [any] */
+void folder_count_bytes(struct folder *folder, int64_t more);
+uint64_t folder_bytes(const struct folder *folder);
+
 /* 32 hex digits, made with the folder. */
 const char *folder_epoch(const struct folder *folder);
 
