@@ -17,6 +17,9 @@
 #include "profile/certificate.h"
 #include "profile/config.h"
 
+/* Certificates of one profile at the most. */
+#define PROFILE_CERTIFICATES_MAX 64
+
 enum profile_envelope { PROFILE_CLASSIC, PROFILE_MODERN };
 enum profile_on_refusal { PROFILE_CONTINUE, PROFILE_HANGUP };
 
