@@ -121,8 +121,8 @@ static void give_reason(const struct diag *diag, char *reason, size_t reason_siz
 }
 
 /* A caller's mistake, told like any other failure. */
-static enum sealtape_status refuse(enum sealtape_status status, const char *text, char *reason,
-        size_t reason_size)
+static enum sealtape_status refuse(
+        enum sealtape_status status, const char *text, char *reason, size_t reason_size)
 {
     struct diag diag;
 
@@ -158,8 +158,8 @@ static void abi_destroy(struct sealtape_recorder *recorder, uint32_t drain_ms)
         recorder_destroy(&recorder, drain_ms);
 }
 
-static enum sealtape_status abi_reload(struct sealtape_recorder *recorder, char *reason,
-        size_t reason_size)
+static enum sealtape_status abi_reload(
+        struct sealtape_recorder *recorder, char *reason, size_t reason_size)
 {
     struct diag diag = {.text = ""};
     enum sealtape_status st;
@@ -203,8 +203,8 @@ static enum sealtape_status abi_write(struct sealtape_recorder *recorder,
     return recording_write(recorder_recordings(recorder), recording, bytes, len, flags);
 }
 
-static enum sealtape_status control(struct sealtape_recorder *recorder,
-        sealtape_recording recording, enum recording_call call)
+static enum sealtape_status control(
+        struct sealtape_recorder *recorder, sealtape_recording recording, enum recording_call call)
 {
     if (!recorder)
         return SEALTAPE_E_USAGE;
@@ -213,26 +213,26 @@ static enum sealtape_status control(struct sealtape_recorder *recorder,
     return recording_control(recorder_recordings(recorder), recording, call);
 }
 
-static enum sealtape_status abi_pause(struct sealtape_recorder *recorder,
-        sealtape_recording recording)
+static enum sealtape_status abi_pause(
+        struct sealtape_recorder *recorder, sealtape_recording recording)
 {
     return control(recorder, recording, RECORDING_PAUSE);
 }
 
-static enum sealtape_status abi_resume(struct sealtape_recorder *recorder,
-        sealtape_recording recording)
+static enum sealtape_status abi_resume(
+        struct sealtape_recorder *recorder, sealtape_recording recording)
 {
     return control(recorder, recording, RECORDING_RESUME);
 }
 
-static enum sealtape_status abi_mask(struct sealtape_recorder *recorder,
-        sealtape_recording recording)
+static enum sealtape_status abi_mask(
+        struct sealtape_recorder *recorder, sealtape_recording recording)
 {
     return control(recorder, recording, RECORDING_MASK);
 }
 
-static enum sealtape_status abi_unmask(struct sealtape_recorder *recorder,
-        sealtape_recording recording)
+static enum sealtape_status abi_unmask(
+        struct sealtape_recorder *recorder, sealtape_recording recording)
 {
     return control(recorder, recording, RECORDING_UNMASK);
 }
@@ -247,8 +247,8 @@ static enum sealtape_status abi_set(struct sealtape_recorder *recorder,
     return recording_set(recorder_recordings(recorder), recording, key, value, NULL);
 }
 
-static enum sealtape_status abi_close(struct sealtape_recorder *recorder,
-        sealtape_recording recording, const char *reason)
+static enum sealtape_status abi_close(
+        struct sealtape_recorder *recorder, sealtape_recording recording, const char *reason)
 {
     if (!recorder)
         return SEALTAPE_E_USAGE;
@@ -257,8 +257,8 @@ static enum sealtape_status abi_close(struct sealtape_recorder *recorder,
     return recording_close(recorder_recordings(recorder), recording, reason);
 }
 
-static enum sealtape_status abi_discard(struct sealtape_recorder *recorder,
-        const char *recording_id)
+static enum sealtape_status abi_discard(
+        struct sealtape_recorder *recorder, const char *recording_id)
 {
     if (!recorder || !recording_id)
         return SEALTAPE_E_USAGE;
@@ -267,8 +267,8 @@ static enum sealtape_status abi_discard(struct sealtape_recorder *recorder,
     return recorder_discard(recorder, recording_id);
 }
 
-static enum sealtape_status abi_find(struct sealtape_recorder *recorder, const char *id,
-        sealtape_recording *ret_recording)
+static enum sealtape_status abi_find(
+        struct sealtape_recorder *recorder, const char *id, sealtape_recording *ret_recording)
 {
     if (!recorder || !id || !ret_recording)
         return SEALTAPE_E_USAGE;
@@ -277,8 +277,8 @@ static enum sealtape_status abi_find(struct sealtape_recorder *recorder, const c
     return recording_find(recorder_recordings(recorder), id, ret_recording);
 }
 
-static enum sealtape_status abi_stats(struct sealtape_recorder *recorder,
-        struct sealtape_stats *stats)
+static enum sealtape_status abi_stats(
+        struct sealtape_recorder *recorder, struct sealtape_stats *stats)
 {
     struct sealtape_stats all = {0};
     uint32_t size;

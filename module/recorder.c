@@ -94,8 +94,8 @@ static void on_offer(void *context, struct entry *entry)
 
 /* --- life ----------------------------------------------------------------- */
 
-static enum sealtape_status start(struct sealtape_recorder *recorder, const char *config_path,
-        struct diag *diag)
+static enum sealtape_status start(
+        struct sealtape_recorder *recorder, const char *config_path, struct diag *diag)
 {
     const struct spool_listener listener = {
             .context = recorder, .offer = on_offer, .event = on_spool_event};
@@ -103,8 +103,8 @@ static enum sealtape_status start(struct sealtape_recorder *recorder, const char
 
     st = config_load(config_path, &recorder->config, diag);
     if (st == SEALTAPE_OK)
-        st = profile_directory_open(recorder->config, on_profiles, recorder, &recorder->profiles,
-                diag);
+        st = profile_directory_open(
+                recorder->config, on_profiles, recorder, &recorder->profiles, diag);
     if (st == SEALTAPE_OK)
         st = transfer_start(recorder->config, on_transfer, recorder, &recorder->transfer, diag);
     if (st == SEALTAPE_OK)
@@ -185,17 +185,15 @@ static void opening_clear(struct opening *opening)
     profile_snapshot_release(&opening->snapshot);
 }
 
-static enum sealtape_status find_profile(struct sealtape_recorder *recorder,
-        struct opening *opening, struct diag *diag)
+static enum sealtape_status find_profile(
+        struct sealtape_recorder *recorder, struct opening *opening, struct diag *diag)
 {
     const struct request *request = &opening->request;
 
     opening->snapshot = profile_directory_snapshot(recorder->profiles);
-    opening->profile =
-            request->dbid_text
-                    ? profile_find(opening->snapshot, request->dbid, diag)
-                    : profile_find_name(opening->snapshot, request->tenant_dbid, request->profile,
-                              diag);
+    opening->profile = request->dbid_text ? profile_find(opening->snapshot, request->dbid, diag)
+                                          : profile_find_name(opening->snapshot,
+                                                  request->tenant_dbid, request->profile, diag);
     return opening->profile ? SEALTAPE_OK : SEALTAPE_E_PROFILE;
 }
 
@@ -277,8 +275,8 @@ struct route {
 
 /* The profile's destination stands alone: a tenant's recordings go nowhere else. Without one,
  * all that are configured, in their order. */
-static enum sealtape_status choose_route(const struct route *route, char ***urls, size_t *count,
-        struct diag *diag)
+static enum sealtape_status choose_route(
+        const struct route *route, char ***urls, size_t *count, struct diag *diag)
 {
     const char *only = route->destination->url;
     enum sealtape_status st = SEALTAPE_OK;
@@ -299,8 +297,8 @@ static enum sealtape_status choose_route(const struct route *route, char ***urls
     return SEALTAPE_OK;
 }
 
-static enum sealtape_status choose_routes(struct sealtape_recorder *recorder,
-        struct opening *opening, struct diag *diag)
+static enum sealtape_status choose_routes(
+        struct sealtape_recorder *recorder, struct opening *opening, struct diag *diag)
 {
     const struct config *config = recorder->config;
     const struct route storage = {.key = "storage",
@@ -420,8 +418,8 @@ static enum sealtape_status take_recipients(struct opening *opening)
     return SEALTAPE_OK;
 }
 
-static enum sealtape_status fill_evidence(struct sealtape_recorder *recorder,
-        struct opening *opening, struct diag *diag)
+static enum sealtape_status fill_evidence(
+        struct sealtape_recorder *recorder, struct opening *opening, struct diag *diag)
 {
     struct evidence *evidence = opening->evidence;
     enum sealtape_status st;
@@ -519,8 +517,7 @@ enum sealtape_status recorder_open(struct sealtape_recorder *recorder,
 
 /* --- the rest ------------------------------------------------------------- */
 
-enum sealtape_status recorder_discard(struct sealtape_recorder *recorder,
-        const char *recording_id)
+enum sealtape_status recorder_discard(struct sealtape_recorder *recorder, const char *recording_id)
 {
     sealtape_recording recording;
 

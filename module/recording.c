@@ -50,8 +50,14 @@ struct recording_table {
 
 /* --- the state table ------------------------------------------------------ */
 
-#define OK(next) {SEALTAPE_OK, RECORDING_##next}
-#define NO(status, same) {SEALTAPE_E_##status, RECORDING_##same}
+#define OK(next)                                                                                   \
+    {                                                                                              \
+        SEALTAPE_OK, RECORDING_##next                                                              \
+    }
+#define NO(status, same)                                                                           \
+    {                                                                                              \
+        SEALTAPE_E_##status, RECORDING_##same                                                      \
+    }
 
 static const struct recording_cell cells[RECORDING_STATES][RECORDING_CALLS] = {
         /*                         write               pause              resume
@@ -88,8 +94,7 @@ static uint64_t with_state(uint64_t word, enum recording_state state)
     return (word & ~WORD_STATE) | (uint64_t)state;
 }
 
-static struct recording *slot_of(const struct recording_table *table,
-        sealtape_recording recording)
+static struct recording *slot_of(const struct recording_table *table, sealtape_recording recording)
 {
     uint32_t index = (uint32_t)recording;
 
@@ -103,8 +108,8 @@ static bool is_of(uint64_t word, sealtape_recording recording)
 
 /* --- table ---------------------------------------------------------------- */
 
-enum sealtape_status recording_table_new(struct spool *spool, struct recording_table **ret_table,
-        struct diag *diag)
+enum sealtape_status recording_table_new(
+        struct spool *spool, struct recording_table **ret_table, struct diag *diag)
 {
     struct recording_table *table = aligned_alloc(64, sizeof(*table));
 
@@ -172,8 +177,8 @@ static enum sealtape_status begin(struct recording_table *table, struct evidence
 
     slot = take_slot(table);
     if (!slot)
-        return diag_fail(diag, SEALTAPE_E_LIMIT, "%u recordings run already; no more can",
-                RECORDING_MAX);
+        return diag_fail(
+                diag, SEALTAPE_E_LIMIT, "%u recordings run already; no more can", RECORDING_MAX);
     cipher_closing(*cipher, closing);
     st = spool_begin(table->spool, evidence, closing, &media, diag);
     if (st != SEALTAPE_OK)
@@ -284,8 +289,7 @@ static void seal(struct recording *slot, const uint8_t *bytes, size_t len, size_
     }
 }
 
-static void lose(struct recording_table *table, struct recording *slot, size_t len,
-        uint64_t now_ns)
+static void lose(struct recording_table *table, struct recording *slot, size_t len, uint64_t now_ns)
 {
     if (slot->gap_bytes == 0) {
         slot->gap_at = slot->feed->point.plain_size;
@@ -374,8 +378,8 @@ enum sealtape_status recording_write(struct recording_table *table, sealtape_rec
         st = recording_cell(state_of(word), RECORDING_WRITE)->status;
         if (st != SEALTAPE_OK)
             return st;
-    } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word | WORD_BUSY,
-            memory_order_acquire, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(
+            &slot->word, &word, word | WORD_BUSY, memory_order_acquire, memory_order_relaxed));
     st = write_bytes(table, slot, state_of(word), bytes, len, flags);
     word = atomic_fetch_and_explicit(&slot->word, ~WORD_BUSY, memory_order_acq_rel);
     if (word & WORD_CLOSING)
@@ -386,8 +390,7 @@ enum sealtape_status recording_write(struct recording_table *table, sealtape_rec
 /* --- controls ------------------------------------------------------------- */
 
 /* With the slot's lock: the state of a handle, RECORDING_DEAD if it is not of this slot. */
-static enum recording_state locked_state(const struct recording *slot,
-        sealtape_recording recording)
+static enum recording_state locked_state(const struct recording *slot, sealtape_recording recording)
 {
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
 
@@ -412,8 +415,8 @@ static bool is_muted(enum recording_state state)
 }
 
 /* The mark comes first: a mask that could not be told must not happen. */
-static enum sealtape_status control(struct recording *slot, sealtape_recording recording,
-        enum recording_call call)
+static enum sealtape_status control(
+        struct recording *slot, sealtape_recording recording, enum recording_call call)
 {
     enum recording_state state = locked_state(slot, recording);
     const struct recording_cell *cell = recording_cell(state, call);
@@ -422,8 +425,8 @@ static enum sealtape_status control(struct recording *slot, sealtape_recording r
 
     if (cell->status != SEALTAPE_OK || cell->next == state)
         return cell->status;
-    st = evidence_add_mark(media_evidence(slot->media),
-            begins ? EVIDENCE_PAUSED : EVIDENCE_RESUMED, clock_utc_ms());
+    st = evidence_add_mark(media_evidence(slot->media), begins ? EVIDENCE_PAUSED : EVIDENCE_RESUMED,
+            clock_utc_ms());
     /* Silence is kept even where its record is full; only its end is refused. */
     if (st != SEALTAPE_OK && !(begins && is_muted(cell->next)))
         return st;
@@ -431,8 +434,8 @@ static enum sealtape_status control(struct recording *slot, sealtape_recording r
     return SEALTAPE_OK;
 }
 
-enum sealtape_status recording_control(struct recording_table *table,
-        sealtape_recording recording, enum recording_call call)
+enum sealtape_status recording_control(
+        struct recording_table *table, sealtape_recording recording, enum recording_call call)
 {
     struct recording *slot = slot_of(table, recording);
     enum sealtape_status st;
@@ -446,8 +449,8 @@ enum sealtape_status recording_control(struct recording_table *table,
 }
 
 /* Names of the ABI that have their own place in the document. */
-static enum sealtape_status set_parameter(struct evidence *evidence, const char *key,
-        const char *value, struct diag *diag)
+static enum sealtape_status set_parameter(
+        struct evidence *evidence, const char *key, const char *value, struct diag *diag)
 {
     static const char *const fixed[] = {"dbid", "tenant-dbid", "profile", "id", "format", "rate",
             "channels", "byte-rate", "storage", "processor"};
@@ -465,8 +468,8 @@ static enum sealtape_status set_parameter(struct evidence *evidence, const char 
 
     for (size_t i = 0; i < ARRAY_COUNT(fixed); i++) {
         if (strcmp(key, fixed[i]) == 0)
-            return diag_fail(diag, SEALTAPE_E_USAGE, "%s can only be set when a recording begins",
-                    key);
+            return diag_fail(
+                    diag, SEALTAPE_E_USAGE, "%s can only be set when a recording begins", key);
     }
     for (size_t i = 0; i < ARRAY_COUNT(own); i++) {
         if (strcmp(key, own[i].key) != 0)
@@ -498,8 +501,8 @@ enum sealtape_status recording_set(struct recording_table *table, sealtape_recor
 
 /* Take the media away from controls and end the message, now or at the end of the write that is
  * under way. */
-static void end_locked(struct recording_table *table, struct recording *slot,
-        enum recording_state next)
+static void end_locked(
+        struct recording_table *table, struct recording *slot, enum recording_state next)
 {
     uint64_t before;
 
@@ -528,8 +531,8 @@ static enum sealtape_status close_locked(struct recording_table *table, struct r
     return SEALTAPE_OK;
 }
 
-enum sealtape_status recording_close(struct recording_table *table, sealtape_recording recording,
-        const char *reason)
+enum sealtape_status recording_close(
+        struct recording_table *table, sealtape_recording recording, const char *reason)
 {
     struct recording *slot = slot_of(table, recording);
     enum sealtape_status st;
@@ -544,8 +547,7 @@ enum sealtape_status recording_close(struct recording_table *table, sealtape_rec
     return st;
 }
 
-enum sealtape_status recording_discard(struct recording_table *table,
-        sealtape_recording recording)
+enum sealtape_status recording_discard(struct recording_table *table, sealtape_recording recording)
 {
     struct recording *slot = slot_of(table, recording);
     enum recording_state state;
@@ -579,8 +581,8 @@ static bool has_id(const struct recording *slot, const char *id)
     return found;
 }
 
-enum sealtape_status recording_find(struct recording_table *table, const char *id,
-        sealtape_recording *ret_recording)
+enum sealtape_status recording_find(
+        struct recording_table *table, const char *id, sealtape_recording *ret_recording)
 {
     uint64_t newest_ns = 0;
     uint32_t used;
@@ -594,8 +596,7 @@ enum sealtape_status recording_find(struct recording_table *table, const char *i
 
         pthread_mutex_lock(&slot->lock);
         word = atomic_load(&slot->word);
-        if (slot->media && has_id(slot, id)
-                && media_evidence(slot->media)->start_ns >= newest_ns) {
+        if (slot->media && has_id(slot, id) && media_evidence(slot->media)->start_ns >= newest_ns) {
             newest_ns = media_evidence(slot->media)->start_ns;
             *ret_recording = (word >> 32) << 32 | i;
         }

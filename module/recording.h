@@ -50,18 +50,13 @@ struct recording_cell {
 };
 const struct recording_cell *recording_cell(enum recording_state state, enum recording_call call);
 
-enum recording_format {
-    RECORDING_OPAQUE,
-    RECORDING_PCM16,
-    RECORDING_ULAW,
-    RECORDING_ALAW
-};
+enum recording_format { RECORDING_OPAQUE, RECORDING_PCM16, RECORDING_ULAW, RECORDING_ALAW };
 
 struct recording_table;
 
 /* [setup] */
-enum sealtape_status recording_table_new(struct spool *spool, struct recording_table **ret_table,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status recording_table_new(
+        struct spool *spool, struct recording_table **ret_table, struct diag *diag) MUST_CHECK;
 /* Every recording must have been closed. [setup] */
 void recording_table_free(struct recording_table **table);
 
@@ -77,15 +72,15 @@ enum sealtape_status recording_begin(struct recording_table *table, struct evide
 /* The calls of the ABI; see there. */
 enum sealtape_status recording_write(struct recording_table *table, sealtape_recording recording,
         const void *bytes, size_t len, uint32_t flags) MUST_CHECK; /* [media] */
-enum sealtape_status recording_control(struct recording_table *table,
-        sealtape_recording recording, enum recording_call call) MUST_CHECK; /* [control] */
+enum sealtape_status recording_control(struct recording_table *table, sealtape_recording recording,
+        enum recording_call call) MUST_CHECK; /* [control] */
 enum sealtape_status recording_set(struct recording_table *table, sealtape_recording recording,
         const char *key, const char *value, struct diag *diag) MUST_CHECK; /* [control] */
 enum sealtape_status recording_close(struct recording_table *table, sealtape_recording recording,
         const char *reason) MUST_CHECK; /* [control] */
 /* Throw a running one away; its handle answers SEALTAPE_E_CLOSED until it is closed. [control] */
-enum sealtape_status recording_discard(struct recording_table *table,
-        sealtape_recording recording) MUST_CHECK;
+enum sealtape_status recording_discard(
+        struct recording_table *table, sealtape_recording recording) MUST_CHECK;
 
 /* The newest running one whose id, call UUID or media id this is. [control]
  * SEALTAPE_E_STATE: there is none. */

@@ -24,8 +24,8 @@ static const struct {
         {"alaw", RECORDING_ALAW, 1},
 };
 
-static enum sealtape_status read_format(const char *value, enum recording_format *ret_format,
-        struct diag *diag)
+static enum sealtape_status read_format(
+        const char *value, enum recording_format *ret_format, struct diag *diag)
 {
     for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
         if (strcmp(value, formats[i].name) == 0) {
@@ -37,8 +37,8 @@ static enum sealtape_status read_format(const char *value, enum recording_format
             "parameter format: expected pcm16, ulaw, alaw or opaque, found \"%.64s\"", value);
 }
 
-static enum sealtape_status read_number(const char *key, const char *value, uint32_t *ret_number,
-        struct diag *diag)
+static enum sealtape_status read_number(
+        const char *key, const char *value, uint32_t *ret_number, struct diag *diag)
 {
     unsigned long long number;
     char *end;
@@ -53,8 +53,8 @@ static enum sealtape_status read_number(const char *key, const char *value, uint
     return SEALTAPE_OK;
 }
 
-static enum sealtape_status read_text(const char *key, const char *value, const char **ret_text,
-        struct diag *diag)
+static enum sealtape_status read_text(
+        const char *key, const char *value, const char **ret_text, struct diag *diag)
 {
     if (strlen(value) > EVIDENCE_VALUE_MAX)
         return diag_fail(diag, SEALTAPE_E_LIMIT, "parameter %s has %zu bytes; at most %d are kept",
@@ -184,8 +184,7 @@ static const char *extension_of(const char *type)
 
 enum sealtape_status request_media_id(const char *id, const char *type, char *ret_name)
 {
-    static const char kept[] =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    static const char kept[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     char name[MEDIA_ID_KEPT + 1], random_hex[17];
     unsigned char random[8];
     size_t len = 0;
@@ -199,7 +198,6 @@ enum sealtape_status request_media_id(const char *id, const char *type, char *re
     /* Neither a hidden file nor an option of somebody's command. */
     if (name[0] == '.' || name[0] == '-')
         name[0] = '_';
-    (void)snprintf(ret_name, ENTRY_MEDIA_ID_SIZE, "%s-%s.%s", name, random_hex,
-            extension_of(type));
+    (void)snprintf(ret_name, ENTRY_MEDIA_ID_SIZE, "%s-%s.%s", name, random_hex, extension_of(type));
     return SEALTAPE_OK;
 }

@@ -38,7 +38,6 @@ enum sealtape_status request_read(const struct sealtape_param *params, size_t co
  * Make the name of a media file: "<id>-<16 hex digits>.<ext>" in [A-Za-z0-9._-],
  * extension by MIME type. [control] @ret_name has ENTRY_MEDIA_ID_SIZE bytes.
  */
-enum sealtape_status request_media_id(const char *id, const char *type, char *ret_name)
-        MUST_CHECK;
+enum sealtape_status request_media_id(const char *id, const char *type, char *ret_name) MUST_CHECK;
 
 #endif

@@ -69,42 +69,48 @@ static int command_usage(const char *reason)
     return EXIT_USAGE;
 }
 
+static int command_take(struct command *command, int value)
+{
+    switch (value) {
+    case OPTION_LISTEN:
+        command->server.listen = optarg;
+        return 1;
+    case OPTION_DATABASE:
+        command->server.database = optarg;
+        return 1;
+    case OPTION_USERNAME:
+        command->username = optarg;
+        return 1;
+    case OPTION_PASSWORD_FILE:
+        command->password_file = optarg;
+        return 1;
+    case OPTION_TLS_CERT:
+        command->server.tls_cert = optarg;
+        return 1;
+    case OPTION_TLS_KEY:
+        command->server.tls_key = optarg;
+        return 1;
+    case OPTION_VERBOSE:
+        command->server.is_verbose = 1;
+        return 1;
+    case OPTION_HELP:
+        command->asks_help = 1;
+        return 1;
+    case OPTION_VERSION:
+        command->asks_version = 1;
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* 0, or the code to exit with. */
 static int command_parse(struct command *command, int argc, char **argv)
 {
     int value;
 
-    while ((value = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        switch (value) {
-        case OPTION_LISTEN:
-            command->server.listen = optarg;
-            break;
-        case OPTION_DATABASE:
-            command->server.database = optarg;
-            break;
-        case OPTION_USERNAME:
-            command->username = optarg;
-            break;
-        case OPTION_PASSWORD_FILE:
-            command->password_file = optarg;
-            break;
-        case OPTION_TLS_CERT:
-            command->server.tls_cert = optarg;
-            break;
-        case OPTION_TLS_KEY:
-            command->server.tls_key = optarg;
-            break;
-        case OPTION_VERBOSE:
-            command->server.is_verbose = 1;
-            break;
-        case OPTION_HELP:
-        case 'h':
-            command->asks_help = 1;
-            break;
-        case OPTION_VERSION:
-            command->asks_version = 1;
-            break;
-        default:
+    while ((value = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        if (!command_take(command, value)) {
             (void)fputs("sealtape-processor: see --help\n", stderr);
             return EXIT_USAGE;
         }

@@ -22,8 +22,8 @@ void digest_init(struct digest *digest);
 void digest_clear(struct digest *digest);
 
 /* [writer] SEALTAPE_E_MEMORY: nothing was taken in. */
-enum sealtape_status digest_update(struct digest *digest, const uint8_t *bytes, size_t len)
-        MUST_CHECK;
+enum sealtape_status digest_update(
+        struct digest *digest, const uint8_t *bytes, size_t len) MUST_CHECK;
 
 /* Of all bytes so far; more may follow. */
 void digest_now(const struct digest *digest, uint8_t ret_sha256[SHA256_DIGEST_SIZE]);

@@ -5,12 +5,12 @@
 /* A point as words, for the sequence lock. */
 enum { END, PLAIN, HEADER, LOST, NS, CLOSING, CLOSING_2, ENDED };
 
-void feed_init(struct feed *feed, struct pool *pool, const uint8_t closing[CIPHER_BLOCK_SIZE])
+void feed_init(struct feed *feed, struct memory *memory, const uint8_t closing[CIPHER_BLOCK_SIZE])
 {
     memset(feed, 0, sizeof(*feed));
-    feed->pool = pool;
-    feed->tail = feed->head = POOL_NONE;
-    atomic_init(&feed->first, POOL_NONE);
+    feed->memory = memory;
+    feed->tail = feed->head = MEMORY_NONE;
+    atomic_init(&feed->first, MEMORY_NONE);
     memcpy(feed->point.closing, closing, CIPHER_BLOCK_SIZE);
     feed_publish(feed);
 }
@@ -19,24 +19,24 @@ void feed_clear(struct feed *feed)
 {
     uint32_t chunk = feed->head;
 
-    if (chunk == POOL_NONE)
+    if (chunk == MEMORY_NONE)
         chunk = atomic_load(&feed->first);
-    while (chunk != POOL_NONE) {
-        uint32_t next = atomic_load(pool_link(feed->pool, chunk));
+    while (chunk != MEMORY_NONE) {
+        uint32_t next = atomic_load(memory_link(feed->memory, chunk));
 
-        pool_give(feed->pool, chunk);
+        memory_give(feed->memory, chunk);
         chunk = next;
     }
-    feed->head = feed->tail = POOL_NONE;
-    atomic_store(&feed->first, POOL_NONE);
+    feed->head = feed->tail = MEMORY_NONE;
+    atomic_store(&feed->first, MEMORY_NONE);
 }
 
-static void give_chain(struct pool *pool, uint32_t chunk)
+static void give_chain(struct memory *memory, uint32_t chunk)
 {
-    while (chunk != POOL_NONE) {
-        uint32_t next = atomic_load_explicit(pool_link(pool, chunk), memory_order_relaxed);
+    while (chunk != MEMORY_NONE) {
+        uint32_t next = atomic_load_explicit(memory_link(memory, chunk), memory_order_relaxed);
 
-        pool_give(pool, chunk);
+        memory_give(memory, chunk);
         chunk = next;
     }
 }
@@ -44,43 +44,43 @@ static void give_chain(struct pool *pool, uint32_t chunk)
 /* What the tail chunk has left serves first; chunks behind it are linked to it. */
 enum sealtape_status feed_reserve(struct feed *feed, size_t len)
 {
-    size_t room = feed->tail == POOL_NONE ? 0 : POOL_CHUNK_SIZE - feed->tail_used;
-    uint32_t first = POOL_NONE, last = POOL_NONE;
+    size_t room = feed->tail == MEMORY_NONE ? 0 : MEMORY_CHUNK_SIZE - feed->tail_used;
+    uint32_t first = MEMORY_NONE, last = MEMORY_NONE;
 
-    for (; room < len; room += POOL_CHUNK_SIZE) {
-        uint32_t chunk = pool_take(feed->pool);
+    for (; room < len; room += MEMORY_CHUNK_SIZE) {
+        uint32_t chunk = memory_take(feed->memory);
 
-        if (chunk == POOL_NONE) {
-            give_chain(feed->pool, first);
+        if (chunk == MEMORY_NONE) {
+            give_chain(feed->memory, first);
             return SEALTAPE_E_AGAIN;
         }
-        if (first == POOL_NONE)
+        if (first == MEMORY_NONE)
             first = chunk;
         else
-            atomic_store_explicit(pool_link(feed->pool, last), chunk, memory_order_release);
+            atomic_store_explicit(memory_link(feed->memory, last), chunk, memory_order_release);
         last = chunk;
     }
-    if (first == POOL_NONE)
+    if (first == MEMORY_NONE)
         return SEALTAPE_OK;
-    if (feed->tail == POOL_NONE) {
+    if (feed->tail == MEMORY_NONE) {
         feed->tail = first;
         feed->tail_used = 0;
         atomic_store_explicit(&feed->first, first, memory_order_release);
     } else {
-        atomic_store_explicit(pool_link(feed->pool, feed->tail), first, memory_order_release);
+        atomic_store_explicit(memory_link(feed->memory, feed->tail), first, memory_order_release);
     }
     return SEALTAPE_OK;
 }
 
 uint8_t *feed_room(struct feed *feed, size_t *ret_len)
 {
-    if (feed->tail_used == POOL_CHUNK_SIZE) {
+    if (feed->tail_used == MEMORY_CHUNK_SIZE) {
         feed->tail =
-                atomic_load_explicit(pool_link(feed->pool, feed->tail), memory_order_relaxed);
+                atomic_load_explicit(memory_link(feed->memory, feed->tail), memory_order_relaxed);
         feed->tail_used = 0;
     }
-    *ret_len = POOL_CHUNK_SIZE - feed->tail_used;
-    return pool_bytes(feed->pool, feed->tail) + feed->tail_used;
+    *ret_len = MEMORY_CHUNK_SIZE - feed->tail_used;
+    return memory_bytes(feed->memory, feed->tail) + feed->tail_used;
 }
 
 void feed_fill(struct feed *feed, size_t len)
@@ -165,23 +165,23 @@ int feed_peek(struct feed *feed, uint64_t end, struct iovec *ret_vectors, int ma
     uint32_t chunk, used;
     int count = 0;
 
-    if (feed->head == POOL_NONE) {
+    if (feed->head == MEMORY_NONE) {
         feed->head = atomic_load_explicit(&feed->first, memory_order_acquire);
         feed->head_used = 0;
     }
     chunk = feed->head;
     used = feed->head_used;
     while (left > 0 && count < max) {
-        size_t n = POOL_CHUNK_SIZE - used;
+        size_t n = MEMORY_CHUNK_SIZE - used;
 
         if (n == 0) {
-            chunk = atomic_load_explicit(pool_link(feed->pool, chunk), memory_order_acquire);
+            chunk = atomic_load_explicit(memory_link(feed->memory, chunk), memory_order_acquire);
             used = 0;
             continue;
         }
         if (n > left)
             n = (size_t)left;
-        ret_vectors[count].iov_base = pool_bytes(feed->pool, chunk) + used;
+        ret_vectors[count].iov_base = memory_bytes(feed->memory, chunk) + used;
         ret_vectors[count++].iov_len = n;
         used += (uint32_t)n;
         left -= n;
@@ -193,14 +193,15 @@ void feed_consume(struct feed *feed, size_t len)
 {
     feed->consumed += len;
     while (len > 0) {
-        size_t n = POOL_CHUNK_SIZE - feed->head_used;
+        size_t n = MEMORY_CHUNK_SIZE - feed->head_used;
 
         if (n == 0) {
             uint32_t done = feed->head;
 
-            feed->head = atomic_load_explicit(pool_link(feed->pool, done), memory_order_acquire);
+            feed->head =
+                    atomic_load_explicit(memory_link(feed->memory, done), memory_order_acquire);
             feed->head_used = 0;
-            pool_give(feed->pool, done);
+            memory_give(feed->memory, done);
             continue;
         }
         if (n > len)

@@ -18,7 +18,7 @@
 
 #include "base/diag.h"
 #include "seal/cipher.h"
-#include "spool/pool.h"
+#include "spool/memory.h"
 
 #define FEED_MARKS 64u
 
@@ -33,13 +33,7 @@ struct feed_point {
     bool ended; /* there will be no more */
 };
 
-enum feed_mark_kind {
-    FEED_MASK,
-    FEED_UNMASK,
-    FEED_PAUSE,
-    FEED_RESUME,
-    FEED_GAP
-};
+enum feed_mark_kind { FEED_MASK, FEED_UNMASK, FEED_PAUSE, FEED_RESUME, FEED_GAP };
 
 struct feed_mark {
     enum feed_mark_kind kind;
@@ -49,7 +43,7 @@ struct feed_mark {
 
 /* Embedded in what is queued for. Fields are the feed's own. */
 struct feed {
-    struct pool *pool;
+    struct memory *memory;
 
     /* The producer's. */
     _Alignas(64) struct feed_point point;
@@ -69,15 +63,14 @@ struct feed {
 };
 
 /* An empty feed whose message would be closed by @closing. [control] */
-void feed_init(struct feed *feed, struct pool *pool,
-        const uint8_t closing[CIPHER_BLOCK_SIZE]);
+void feed_init(struct feed *feed, struct memory *memory, const uint8_t closing[CIPHER_BLOCK_SIZE]);
 /* Give all chunks back. Nobody produces or consumes any more. [any] */
 void feed_clear(struct feed *feed);
 
 /*
  * Make room for @len bytes more. [media]
  *
- *   SEALTAPE_E_AGAIN  the pool is empty; nothing changed
+ *   SEALTAPE_E_AGAIN  the memory is empty; nothing changed
  */
 enum sealtape_status feed_reserve(struct feed *feed, size_t len) MUST_CHECK;
 /* The next stretch of reserved room, and that @len bytes of it are filled. [media] */
@@ -93,7 +86,7 @@ void feed_put_mark(struct feed *feed, const struct feed_mark *mark);
 void feed_get_point(struct feed *feed, struct feed_point *ret_point);
 /* Up to @max stretches of bytes up to the offset @end. [writer] Number of stretches. */
 int feed_peek(struct feed *feed, uint64_t end, struct iovec *ret_vectors, int max);
-/* The first @len bytes are done with; whole chunks go back to the pool. [writer] */
+/* The first @len bytes are done with; whole chunks go back to the memory. [writer] */
 void feed_consume(struct feed *feed, size_t len);
 /* The oldest mark, removed; false: none. [writer] */
 bool feed_take_mark(struct feed *feed, struct feed_mark *ret_mark);

@@ -40,7 +40,7 @@ struct media {
     unsigned revision, revision_synced;
     struct digest digest;
     struct commit_slot slot;   /* as last written to the flushed place */
-    struct feed_point point;  /* that the slot describes */
+    struct feed_point point;   /* that the slot describes */
     struct commit_slot synced; /* as of the last completed round */
     uint8_t first_closing[CIPHER_BLOCK_SIZE];
     const char *outcome;
@@ -52,8 +52,9 @@ struct media {
 
 /* --- life ----------------------------------------------------------------- */
 
-enum sealtape_status media_new(struct folder *folder, struct pool *pool, struct evidence *evidence,
-        const uint8_t closing[CIPHER_BLOCK_SIZE], struct media **ret_media, struct diag *diag)
+enum sealtape_status media_new(struct folder *folder, struct memory *memory,
+        struct evidence *evidence, const uint8_t closing[CIPHER_BLOCK_SIZE],
+        struct media **ret_media, struct diag *diag)
 {
     struct media *media = aligned_alloc(64, sizeof(*media));
     enum sealtape_status st;
@@ -72,7 +73,7 @@ enum sealtape_status media_new(struct folder *folder, struct pool *pool, struct 
     media->bin_fd = media->commit_fd = -1;
     pthread_mutex_init(&media->files, NULL);
     digest_init(&media->digest);
-    feed_init(&media->feed, pool, closing);
+    feed_init(&media->feed, memory, closing);
     memcpy(media->first_closing, closing, CIPHER_BLOCK_SIZE);
     *ret_media = media;
     return SEALTAPE_OK;

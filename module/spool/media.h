@@ -14,8 +14,8 @@
 #include "spool/commit.h"
 #include "spool/entry.h"
 #include "spool/evidence.h"
-#include "spool/folder.h"
 #include "spool/feed.h"
+#include "spool/folder.h"
 
 struct media;
 
@@ -25,7 +25,7 @@ struct media;
  * @evidence is taken on success. @closing is the block that closes the empty
  * message. Shared by reference counts.
  */
-enum sealtape_status media_new(struct folder *folder, struct pool *pool,
+enum sealtape_status media_new(struct folder *folder, struct memory *memory,
         struct evidence *evidence, const uint8_t closing[CIPHER_BLOCK_SIZE],
         struct media **ret_media, struct diag *diag) MUST_CHECK;
 struct media *media_acquire(struct media *media);
@@ -52,8 +52,8 @@ void media_discard(struct media *media);
  *   SEALTAPE_E_IO, SEALTAPE_E_MEMORY  nothing is lost, the rest waits in the feed
  *   SEALTAPE_E_AGAIN                  the syncer works on the files; next time
  */
-enum sealtape_status media_flush(struct media *media, bool *ret_changed, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status media_flush(
+        struct media *media, bool *ret_changed, struct diag *diag) MUST_CHECK;
 
 /* Everything is on disk and final. [writer, syncer] */
 bool media_finished(const struct media *media);
@@ -84,8 +84,8 @@ bool media_snapshot(struct media *media, struct media_snapshot *ret_snapshot);
 
 /* The round with this snapshot is complete: rewrite the synced slot, give the document its
  * name. [syncer] */
-enum sealtape_status media_synced(struct media *media, const struct media_snapshot *snapshot,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status media_synced(
+        struct media *media, const struct media_snapshot *snapshot, struct diag *diag) MUST_CHECK;
 
 /*
  * A sync of the round failed: find out whether this media's files are to blame,

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "spool/folder.h"
-#include "spool/pool.h"
+#include "spool/memory.h"
 #include "spool/recovery.h"
 #include "spool/syncer.h"
 #include "spool/writer.h"
@@ -21,7 +21,7 @@ struct spool {
     const struct config *config;
     struct spool_listener listener;
     struct folder *folder;
-    struct pool *pool;
+    struct memory *memory;
     struct syncer *syncer;
     struct writer *writer;
     pthread_t adopter;
@@ -175,7 +175,7 @@ static enum sealtape_status start_threads(struct spool *spool, struct diag *diag
     st = syncer_start(
             spool->config->spool.sync_ms, spool->folder, &syncer_listener, &spool->syncer, diag);
     if (st == SEALTAPE_OK)
-        st = writer_start(spool->config->spool.flush_ms, spool->pool, spool->syncer,
+        st = writer_start(spool->config->spool.flush_ms, spool->memory, spool->syncer,
                 &writer_listener, &spool->writer, diag);
     if (st != SEALTAPE_OK)
         return st;
@@ -205,7 +205,7 @@ enum sealtape_status spool_open(const struct config *config, const struct spool_
     if (st == SEALTAPE_OK)
         st = folder_open(config->spool.directory, config->instance, &spool->folder, diag);
     if (st == SEALTAPE_OK)
-        st = pool_new(config->spool.memory_bytes, &spool->pool, diag);
+        st = memory_new(config->spool.memory_bytes, &spool->memory, diag);
     if (st == SEALTAPE_OK)
         st = recover(spool, spool->folder, diag);
     if (st == SEALTAPE_OK)
@@ -232,7 +232,7 @@ void spool_close(struct spool **spool)
         pthread_join(s->adopter, NULL);
     writer_stop(&s->writer);
     syncer_stop(&s->syncer);
-    pool_free(&s->pool);
+    memory_free(&s->memory);
     folder_release(&s->folder);
     pthread_cond_destroy(&s->stop);
     pthread_mutex_destroy(&s->lock);
@@ -258,7 +258,7 @@ enum sealtape_status spool_ready(struct spool *spool, struct diag *diag)
                 "the spool's quota of %llu bytes is used up: the store or the processor has not "
                 "taken recordings for long",
                 (unsigned long long)spool->config->spool.quota_bytes);
-    if (pool_used(spool->pool) > pool_count(spool->pool) / 4 * 3)
+    if (memory_used(spool->memory) > memory_count(spool->memory) / 4 * 3)
         return diag_fail(diag, SEALTAPE_E_LIMIT,
                 "three quarters of the spool's memory are used: the disk does not keep up");
     return SEALTAPE_OK;
@@ -270,7 +270,7 @@ enum sealtape_status spool_begin(struct spool *spool, struct evidence *evidence,
     CLEANUP(media_release) struct media *media = NULL;
     enum sealtape_status st;
 
-    st = media_new(spool->folder, spool->pool, evidence, closing, &media, diag);
+    st = media_new(spool->folder, spool->memory, evidence, closing, &media, diag);
     if (st != SEALTAPE_OK)
         return st;
     st = writer_add(spool->writer, media);
@@ -289,7 +289,7 @@ void spool_urge(struct spool *spool)
 
 void spool_watch_memory(struct spool *spool)
 {
-    if (pool_used(spool->pool) > pool_count(spool->pool) / 2)
+    if (memory_used(spool->memory) > memory_count(spool->memory) / 2)
         writer_relieve(spool->writer);
 }
 
@@ -301,8 +301,8 @@ void spool_stats(struct spool *spool, struct spool_stats *ret_stats)
     *ret_stats = (struct spool_stats){
             .spooled_bytes = writer.spooled_bytes,
             .bytes = folder_bytes(spool->folder),
-            .memory_bytes = (uint64_t)pool_used(spool->pool) * POOL_CHUNK_SIZE,
-            .memory_max_bytes = (uint64_t)pool_count(spool->pool) * POOL_CHUNK_SIZE,
+            .memory_bytes = (uint64_t)memory_used(spool->memory) * MEMORY_CHUNK_SIZE,
+            .memory_max_bytes = (uint64_t)memory_count(spool->memory) * MEMORY_CHUNK_SIZE,
             .unflushed_age_ms = writer.unflushed_age_ms,
             .unsynced_age_ms = syncer_age_ms(spool->syncer),
             .recordings = writer.recordings,

@@ -1,6 +1,6 @@
 /*
  * The spool: the one truth between sealing and delivery. Brings together
- * folder, pool, writer, syncer, recovery, and an adopter that looks every
+ * folder, memory, writer, syncer, recovery, and an adopter that looks every
  * minute for folders whose processes have died.
  */
 #ifndef SEALTAPE_SPOOL_SPOOL_H
@@ -24,8 +24,8 @@ struct spool_listener {
     void (*offer)(void *context, struct entry *entry);
     /* SEALTAPE_EVENT_DEGRADED (@bytes were lost), _SPOOLED, _DISCARDED of @media;
      * SEALTAPE_EVENT_PRESSURE of the spool itself (@media NULL). */
-    void (*event)(void *context, enum sealtape_event_kind kind, struct media *media,
-            uint64_t bytes, const char *text);
+    void (*event)(void *context, enum sealtape_event_kind kind, struct media *media, uint64_t bytes,
+            const char *text);
 };
 
 /*
@@ -35,9 +35,8 @@ struct spool_listener {
  *
  *   SEALTAPE_E_SPOOL, SEALTAPE_E_MEMORY, SEALTAPE_E_IO
  */
-enum sealtape_status spool_open(const struct config *config,
-        const struct spool_listener *listener, struct spool **ret_spool, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status spool_open(const struct config *config, const struct spool_listener *listener,
+        struct spool **ret_spool, struct diag *diag) MUST_CHECK;
 
 /* May a recording begin? [control]
  *
@@ -53,18 +52,18 @@ enum sealtape_status spool_ready(struct spool *spool, struct diag *diag) MUST_CH
  * published `ended`; whoever produces keeps no share.
  */
 enum sealtape_status spool_begin(struct spool *spool, struct evidence *evidence,
-        const uint8_t closing[CIPHER_BLOCK_SIZE], struct media **ret_media, struct diag *diag)
-        MUST_CHECK;
+        const uint8_t closing[CIPHER_BLOCK_SIZE], struct media **ret_media,
+        struct diag *diag) MUST_CHECK;
 
 /* A media file has ended: soon to disk. [control] */
 void spool_urge(struct spool *spool);
 
-/* Call after each reservation: wakes the writer when the pool is past half. [media] */
+/* Call after each reservation: wakes the writer when the memory is past half. [media] */
 void spool_watch_memory(struct spool *spool);
 
 struct spool_stats {
-    uint64_t spooled_bytes;    /* since the start */
-    uint64_t bytes;            /* that stand in the spool */
+    uint64_t spooled_bytes; /* since the start */
+    uint64_t bytes;         /* that stand in the spool */
     uint64_t memory_bytes, memory_max_bytes;
     uint64_t unflushed_age_ms, unsynced_age_ms;
     uint32_t recordings; /* not yet in closed/ */

@@ -31,8 +31,8 @@ struct syncer_listener {
 
 /* [setup] @folder is shared. */
 enum sealtape_status syncer_start(uint32_t sync_ms, struct folder *folder,
-        const struct syncer_listener *listener, struct syncer **ret_syncer, struct diag *diag)
-        MUST_CHECK;
+        const struct syncer_listener *listener, struct syncer **ret_syncer,
+        struct diag *diag) MUST_CHECK;
 
 /* There is something new in @media; a share is taken until the round is done. [writer] */
 void syncer_add(struct syncer *syncer, struct media *media);

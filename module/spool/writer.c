@@ -19,7 +19,7 @@
 
 struct writer {
     uint32_t flush_ms;
-    struct pool *pool;
+    struct memory *memory;
     struct syncer *syncer;
     struct writer_listener listener;
     pthread_t thread;
@@ -282,7 +282,7 @@ static void destroy(struct writer *writer)
     free(writer);
 }
 
-enum sealtape_status writer_start(uint32_t flush_ms, struct pool *pool, struct syncer *syncer,
+enum sealtape_status writer_start(uint32_t flush_ms, struct memory *memory, struct syncer *syncer,
         const struct writer_listener *listener, struct writer **ret_writer, struct diag *diag)
 {
     struct writer *writer = calloc(1, sizeof(*writer));
@@ -291,7 +291,7 @@ enum sealtape_status writer_start(uint32_t flush_ms, struct pool *pool, struct s
     if (!writer)
         return diag_fail(diag, SEALTAPE_E_MEMORY, "no memory for the writer");
     writer->flush_ms = flush_ms;
-    writer->pool = pool;
+    writer->memory = memory;
     writer->syncer = syncer;
     writer->listener = *listener;
     pthread_mutex_init(&writer->lock, NULL);

@@ -1,7 +1,7 @@
 /*
  * The writer: one thread that brings what media threads have published to the
  * spool files, every flush interval for all recordings, at once for those that
- * end and when the pool runs high.
+ * end and when the memory runs high.
  */
 #ifndef SEALTAPE_SPOOL_WRITER_H
 #define SEALTAPE_SPOOL_WRITER_H
@@ -11,7 +11,7 @@
 
 #include "base/diag.h"
 #include "spool/media.h"
-#include "spool/pool.h"
+#include "spool/memory.h"
 #include "spool/syncer.h"
 
 struct writer;
@@ -25,10 +25,10 @@ struct writer_listener {
     void (*trouble)(void *context, bool failing, const char *text);
 };
 
-/* [setup] @pool and @syncer outlive it. */
-enum sealtape_status writer_start(uint32_t flush_ms, struct pool *pool, struct syncer *syncer,
-        const struct writer_listener *listener, struct writer **ret_writer, struct diag *diag)
-        MUST_CHECK;
+/* [setup] @memory and @syncer outlive it. */
+enum sealtape_status writer_start(uint32_t flush_ms, struct memory *memory, struct syncer *syncer,
+        const struct writer_listener *listener, struct writer **ret_writer,
+        struct diag *diag) MUST_CHECK;
 
 /* Take care of a new media file; a share is taken. [control] SEALTAPE_E_LIMIT, _E_MEMORY. */
 enum sealtape_status writer_add(struct writer *writer, struct media *media) MUST_CHECK;
@@ -36,7 +36,7 @@ enum sealtape_status writer_add(struct writer *writer, struct media *media) MUST
 /* It has ended: flush it now, not at the next tick. [control] */
 void writer_urge(struct writer *writer);
 
-/* The pool is past its high-water mark: flush now. [media] One system call at the most until
+/* The memory is past its high-water mark: flush now. [media] One system call at the most until
  * the writer has come round. */
 void writer_relieve(struct writer *writer);
 

@@ -5,6 +5,7 @@
 
 set -euo pipefail
 
+samples=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")/profiles
 program=$(readlink -f "${1:-${SEALTAPE_PROCESSOR:?the program under test}}")
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/sealtape-processor.XXXXXX")
 pids=()
@@ -254,6 +255,11 @@ documents_go_in()
     equal 200 "$status"
     equal 2 "$(jq .revision <<<"$body")"
 
+    proves "the sample of the documentation is taken"
+    call POST "${url/acme/sample}" -H 'Content-Type: application/json' \
+        --data-binary "@$samples/metadata.json"
+    equal 201 "$status"
+
     proves "an id is opaque: slashes, quotes, blanks and other alphabets"
     post "$(jq -c '.id = "a/b \"é%\\"' <<<"$document")"
     equal 201 "$status"
@@ -464,6 +470,23 @@ nothing_acknowledged_is_lost()
         wait "$pid" 2>/dev/null || true
         wait "${workers[@]}"
     done
+
+    proves "SIGTERM under load loses none either, and does not wait for those who go on"
+    start kill --database kill.db
+    wanted=$(($(wc -l <acknowledged) + 20))
+    workers=()
+    for lane in a b c d; do
+        post_until_it_dies "term$lane" &
+        workers+=($!)
+    done
+    deadline=$((SECONDS + 60))
+    until (($(wc -l <acknowledged) >= wanted)); do
+        ((SECONDS < deadline)) || fail "too slow"
+        read -rt 0.01 <> <(:) || true
+    done
+    stop TERM
+    wait "${workers[@]}"
+
     start kill --database kill.db
     curl -sS "$url?limit=1000" | jq -r '.recordings[].id' | sort >there
     lost=$(sort acknowledged | comm -23 - there)

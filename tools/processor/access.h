@@ -21,8 +21,10 @@ struct access {
 enum sealtape_status access_load(const char *username, const char *password_file,
         struct access *ret_access, struct diag *diag) MUST_CHECK;
 
-/* Whether the field Authorization lets in; NULL: there is none. [any] The comparison takes
- * the same time whatever differs. */
+/*
+ * Whether the field Authorization lets in; NULL: there is none. [any] The
+ * comparison takes the same time whatever differs.
+ */
 int access_allows(const struct access *access, const char *authorization);
 
 #endif

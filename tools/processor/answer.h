@@ -24,7 +24,9 @@ struct answer {
 /* A body that is made already; @body is taken. [any] */
 void answer_text(struct answer *answer, unsigned status, char *body, size_t len);
 
-/* A body from JSON; @json is taken, NULL is answered as lack of memory. [any] */
+/*
+ * A body from JSON; @json is taken, NULL is answered as lack of memory. [any]
+ */
 void answer_json(struct answer *answer, unsigned status, json_t *json);
 
 /*
@@ -35,7 +37,9 @@ void answer_json(struct answer *answer, unsigned status, json_t *json);
 void answer_error(struct answer *answer, unsigned status, const char *code, const char *format, ...)
         PRINTF_LIKE(4, 5);
 
-/* The database did not do it: 503 where another try may help, else 500. [any] */
+/*
+ * The database did not do it: 503 where another try may help, else 500. [any]
+ */
 void answer_failure(struct answer *answer, enum sealtape_status status, const struct diag *diag);
 
 void answer_clear(struct answer *answer);

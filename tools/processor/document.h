@@ -18,11 +18,17 @@
 #define DOCUMENT_BODY_MAX (8u * 1024 * 1024)
 /* The largest document that joining media files may make, bytes. */
 #define DOCUMENT_BYTES_MAX (32u * 1024 * 1024)
-/* The longest id, and the longest value by which one can search, bytes. */
+/*
+ * The longest id, bytes; a longer value of another member cannot be searched
+ * for.
+ */
 #define DOCUMENT_TERM_MAX 1024
 /* The most media files, and the most values by which one can search. */
 #define DOCUMENT_MEDIA_MAX 2000
 #define DOCUMENT_TERMS_MAX 20000
+/* The most values and names in a body; each costs memory beside its bytes. */
+#define DOCUMENT_VALUES_MAX 500000
+#define DOCUMENT_VALUE_COST 96
 
 #define DOCUMENT_DIGEST_SIZE 32
 /* The start of a document that has no startTime: before the year 0. */
@@ -47,6 +53,8 @@ struct document {
     /* Borrowed from @root. */
     const char *id;
     int64_t start_ms;
+    /* About the memory that @root takes, bytes. */
+    size_t cost;
     /* SHA-256 over a form in which the order of members does not count. */
     unsigned char digest[DOCUMENT_DIGEST_SIZE];
 };
@@ -81,8 +89,9 @@ void document_free(struct document **document);
  *
  * @ret_merged is set for DOCUMENT_JOINED alone. @diag explains a conflict.
  *
- *   SEALTAPE_E_LIMIT  the merged document would be larger than DOCUMENT_BYTES_MAX or
- *                     have more than DOCUMENT_MEDIA_MAX media files
+ *   SEALTAPE_E_LIMIT  the merged document would be larger than
+ *                     DOCUMENT_BYTES_MAX or have more than DOCUMENT_MEDIA_MAX
+ *                     media files
  *   SEALTAPE_E_MEMORY
  */
 enum sealtape_status document_merge(const struct document *current, const struct document *posted,
@@ -90,7 +99,10 @@ enum sealtape_status document_merge(const struct document *current, const struct
         struct diag *diag) MUST_CHECK;
 
 /*
- * Call @each for every term, some perhaps twice. [any] Stops at the first that is not
+ * Call @each for every term, some perhaps twice. [any]
+ *
+ * Terms longer than DOCUMENT_TERM_MAX are passed over: a document is not
+ * refused for what nobody searches. Stops at the first status that is not
  * SEALTAPE_OK and returns it.
  */
 enum sealtape_status document_terms(const struct document *document,
@@ -98,8 +110,8 @@ enum sealtape_status document_terms(const struct document *document,
         void *context) MUST_CHECK;
 
 /*
- * The form in which a term is compared: SHA-256 digits in lower case, the rest as
- * it is. [any] @value changes in place.
+ * The form in which a term is compared: SHA-256 digits in lower case, the rest
+ * as it is. [any] @value changes in place.
  */
 void term_normalize(enum term_kind kind, char *value);
 

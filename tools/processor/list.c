@@ -97,7 +97,10 @@ static int list_bind(sqlite3_stmt *stmt, const char *ccid, const struct query *q
     return rc == SQLITE_OK;
 }
 
-/* Write the page to a stream; SQLite's own state tells how the last step ended. */
+/*
+ * Write the page to a stream; SQLite's own state tells how the last step
+ * ended.
+ */
 static int list_write(sqlite3_stmt *stmt, int limit, FILE *out)
 {
     char next[QUERY_CURSOR_SIZE] = "";

@@ -100,7 +100,10 @@ static enum sealtape_status merge_members(struct merge *merge, json_t *posted)
     return st;
 }
 
-/* *ret_conflict is 1 + the index of a media file that is known with other content, or 0. */
+/*
+ * *ret_conflict is 1 + the index of a media file that is known with other
+ * content, or 0.
+ */
 static enum sealtape_status merge_media(
         struct merge *merge, const json_t *posted, size_t *ret_conflict)
 {

@@ -25,7 +25,10 @@ enum percent_plus {
 enum sealtape_status percent_decode(
         const char *text, size_t len, enum percent_plus plus, char **ret_text) MUST_CHECK;
 
-/* Encode one path segment: all but unreserved characters. [any] NULL: no memory. */
+/*
+ * Encode one path segment: all but unreserved characters. [any] NULL: no
+ * memory.
+ */
 char *percent_encode(const char *text);
 
 #endif

@@ -17,7 +17,8 @@ enum parameter_type {
 
 /*
  * A telephone number and a time may begin or go on with "+", which curl and
- * people send as it is: in those it means itself. Elsewhere forms' "+" is a blank.
+ * people send as it is: in those it means itself. Elsewhere forms' "+" is a
+ * blank.
  */
 static const struct parameter {
     const char *name;
@@ -74,7 +75,9 @@ static enum sealtape_status cursor_parse(const char *text, struct query *query)
 
     if (sscanf(text, "%" SCNx64 ".%" SCNx64, &start, &number) != 2)
         return SEALTAPE_E_USAGE;
-    /* Only what query_cursor() wrote: sscanf(3) takes signs, blanks and rests. */
+    /*
+     * Only what query_cursor() wrote: sscanf(3) takes signs, blanks and rests.
+     */
     query_cursor((int64_t)start, (int64_t)number, again);
     if (strcmp(again, text) || (int64_t)number < 1)
         return SEALTAPE_E_USAGE;
@@ -189,7 +192,10 @@ enum sealtape_status query_parse(const char *text, struct query *ret_query, stru
             return st;
         text += len + (text[len] == '&');
     }
-    /* Nothing starts in no time: documents without one are not "before" anything. */
+    /*
+     * Nothing starts in no time: documents without one are not "before"
+     * anything.
+     */
     if (query.to_ms != INT64_MAX && query.from_ms == DOCUMENT_NO_START)
         query.from_ms = DOCUMENT_NO_START + 1;
     *ret_query = query;

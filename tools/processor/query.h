@@ -28,7 +28,8 @@ void query_cursor(int64_t start_ms, int64_t number, char ret_text[QUERY_CURSOR_S
 /*
  * Read a query string without its "?"; NULL and "" ask for everything. [any]
  *
- *   SEALTAPE_E_USAGE  an unknown or repeated name, or a bad value; @diag says which
+ *   SEALTAPE_E_USAGE  an unknown or repeated name, or a bad value; @diag says
+ *                     which
  *   SEALTAPE_E_MEMORY
  */
 enum sealtape_status query_parse(
@@ -36,8 +37,11 @@ enum sealtape_status query_parse(
 
 void query_clear(struct query *query);
 
-/* The value of one parameter, percent-decoded, NULL if absent; for other look-ups.
- * *ret_value is malloc'ed. Statuses as above; any other name is refused. */
+/*
+ * The value of one parameter, percent-decoded, NULL if absent; for other
+ * look-ups. *ret_value is malloc'ed. Statuses as above; any other name is
+ * refused.
+ */
 enum sealtape_status query_single(
         const char *text, const char *name, char **ret_value, struct diag *diag) MUST_CHECK;
 

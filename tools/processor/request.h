@@ -35,7 +35,8 @@ struct request {
 /*
  * Set route, ccid and id from a raw path. [any]
  *
- *   SEALTAPE_E_USAGE  bad percent-encoding, an empty, or an overlong part; @diag says
+ *   SEALTAPE_E_USAGE  bad percent-encoding, an empty, or an overlong part;
+ *                     @diag says
  */
 enum sealtape_status request_route(
         struct request *request, const char *path, size_t len, struct diag *diag) MUST_CHECK;
@@ -45,7 +46,10 @@ void request_clear(struct request *request);
 /* Whether it changes something, and so has a body. [any] */
 int request_writes(const struct request *request);
 
-/* Refuse what path, method and fields show to be wrong; else leave @answer empty. [any] */
+/*
+ * Refuse what path, method and fields show to be wrong; else leave @answer
+ * empty. [any]
+ */
 void request_check(const struct request *request, struct answer *answer);
 
 /* Answer a request that reads. [any, waits for disk] */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -20,13 +21,20 @@
 #include "processor/request.h"
 #include "processor/writer.h"
 
-#define CONNECTIONS_MAX 1000
+/* With the database below the usual limit of 1024 descriptors. */
+#define CONNECTIONS_MAX 900
 #define IDLE_SECONDS 60
 #define STOP_SECONDS 5
 #define RETRY_SECONDS "5"
-/* Bodies of all requests together; beyond that the answer is 503. */
+/*
+ * Bodies and parsed documents of all requests together; beyond that the answer
+ * is 503.
+ */
 #define BODIES_BYTES_MAX (256u * 1024 * 1024)
-/* Of a body that is refused anyway so much is read, so that the answer is seen. */
+/*
+ * Of a body that is refused anyway so much is read, so that the answer is
+ * seen.
+ */
 #define DISCARD_BYTES_MAX (8u * DOCUMENT_BODY_MAX)
 #define PEM_BYTES_MAX (1024u * 1024)
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -40,6 +48,7 @@ struct server {
     char *tls_cert;
     char *tls_key;
     atomic_size_t bodies_bytes;
+    atomic_int stops; /* answers end their connections */
 
     /* Guards all that follows. */
     pthread_mutex_t mutex;
@@ -58,7 +67,8 @@ struct exchange {
     struct answer answer;
     struct document *document;
     struct job job;
-    size_t body_size; /* room in request.body, counted in bodies_bytes */
+    size_t body_size; /* room in request.body */
+    size_t charged;   /* its part of bodies_bytes */
     size_t received;
     int is_open;   /* the fields were looked at */
     int is_queued; /* the writer has it, or had it */
@@ -69,7 +79,10 @@ static const char *field(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* The first that libmicrohttpd tells of a request; the raw target exists only here. */
+/*
+ * The first that libmicrohttpd tells of a request; the raw target exists only
+ * here.
+ */
 static void *exchange_new(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct server *server = context;
@@ -92,12 +105,27 @@ static void *exchange_new(void *context, const char *target, struct MHD_Connecti
     return exchange;
 }
 
+/*
+ * Raw bytes in a path could write anything to the terminal that shows the log.
+ */
+static int is_printable(const char *text, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (text[i] <= ' ' || text[i] > '~')
+            return 0;
+    }
+    return 1;
+}
+
 /* One line per request: never the query, nor a path that is none of ours. */
 static void exchange_log(const struct exchange *exchange)
 {
     const struct answer *answer = &exchange->answer;
     uint64_t ms = (clock_monotonic_ns() - exchange->began_ns) / 1000000u;
-    int is_ours = exchange->is_open && exchange->request.route != ROUTE_NONE;
+    int is_ours = exchange->is_open && exchange->request.route != ROUTE_NONE
+                  && is_printable(exchange->target, exchange->path_len);
     json_t *id = NULL;
     char *text = NULL;
 
@@ -129,7 +157,7 @@ static void exchange_free(void *context, struct MHD_Connection *connection, void
     if (!exchange)
         return;
     exchange_log(exchange);
-    atomic_fetch_sub(&server->bodies_bytes, exchange->body_size);
+    atomic_fetch_sub(&server->bodies_bytes, exchange->charged);
     document_free(&exchange->document);
     request_clear(&exchange->request);
     answer_clear(&exchange->answer);
@@ -143,7 +171,10 @@ static void exchange_free(void *context, struct MHD_Connection *connection, void
     pthread_mutex_unlock(&server->mutex);
 }
 
-/* A name or a password that differs and one that is missing look the same from outside. */
+/*
+ * A name or a password that differs and one that is missing look the same from
+ * outside.
+ */
 static int exchange_admit(struct exchange *exchange)
 {
     if (exchange->request.route == ROUTE_HEALTH
@@ -193,10 +224,27 @@ static void exchange_open(struct exchange *exchange, const char *method)
         body_too_large(exchange);
 }
 
+/*
+ * Take a part of what all requests may use together; given back with the
+ * exchange.
+ */
+static int exchange_charge(struct exchange *exchange, size_t bytes)
+{
+    struct server *server = exchange->server;
+
+    if (atomic_fetch_add(&server->bodies_bytes, bytes) + bytes <= BODIES_BYTES_MAX) {
+        exchange->charged += bytes;
+        return 1;
+    }
+    atomic_fetch_sub(&server->bodies_bytes, bytes);
+    answer_error(&exchange->answer, 503, "unavailable", "too much at once");
+    exchange->answer.retry = 1;
+    return 0;
+}
+
 /* Room for the body; doubled, so that its length need not be known. */
 static int body_reserve(struct exchange *exchange, size_t needed)
 {
-    struct server *server = exchange->server;
     size_t size = exchange->body_size ? exchange->body_size : 16384;
     char *body;
 
@@ -204,18 +252,17 @@ static int body_reserve(struct exchange *exchange, size_t needed)
         size *= 2;
     if (size == exchange->body_size)
         return 1;
-    if (atomic_fetch_add(&server->bodies_bytes, size - exchange->body_size)
-                    + (size - exchange->body_size)
-            <= BODIES_BYTES_MAX) {
-        body = realloc(exchange->request.body, size);
-        if (body) {
-            exchange->request.body = body;
-            exchange->body_size = size;
-            return 1;
-        }
+    if (!exchange_charge(exchange, size - exchange->body_size))
+        return 0;
+    body = realloc(exchange->request.body, size);
+    if (!body) {
+        answer_error(&exchange->answer, 503, "unavailable", "no memory");
+        exchange->answer.retry = 1;
+        return 0;
     }
-    atomic_fetch_sub(&server->bodies_bytes, size - exchange->body_size);
-    return 0;
+    exchange->request.body = body;
+    exchange->body_size = size;
+    return 1;
 }
 
 static enum MHD_Result exchange_receive(struct exchange *exchange, const char *bytes, size_t len)
@@ -231,11 +278,8 @@ static enum MHD_Result exchange_receive(struct exchange *exchange, const char *b
         body_too_large(exchange);
         return MHD_YES;
     }
-    if (!body_reserve(exchange, request->body_len + len + 1)) {
-        answer_error(&exchange->answer, 503, "unavailable", "too many bodies at once");
-        exchange->answer.retry = 1;
+    if (!body_reserve(exchange, request->body_len + len + 1))
         return MHD_YES;
-    }
     memcpy(request->body + request->body_len, bytes, len);
     request->body_len += len;
     request->body[request->body_len] = '\0';
@@ -263,7 +307,7 @@ static void exchange_work(struct exchange *exchange)
         return;
     }
     request_change(request, &exchange->job.change, &exchange->document, &exchange->answer);
-    if (!exchange->document)
+    if (!exchange->document || !exchange_charge(exchange, exchange->document->cost))
         return;
     exchange->job.done = exchange_changed;
     exchange->job.context = exchange;
@@ -282,7 +326,7 @@ static int header_add(struct MHD_Response *response, const char *name, const cha
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-static int headers_add(struct MHD_Response *response, const struct answer *answer)
+static int headers_add(struct MHD_Response *response, const struct answer *answer, int is_last)
 {
     char etag[32];
 
@@ -293,6 +337,7 @@ static int headers_add(struct MHD_Response *response, const struct answer *answe
            && (!answer->location
                    || header_add(response, MHD_HTTP_HEADER_LOCATION, answer->location))
            && (!answer->allow || header_add(response, MHD_HTTP_HEADER_ALLOW, answer->allow))
+           && (!is_last || header_add(response, MHD_HTTP_HEADER_CONNECTION, "close"))
            && (!answer->retry || header_add(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS))
            && (!answer->challenge
                    || header_add(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
@@ -309,7 +354,7 @@ static enum MHD_Result exchange_send(struct exchange *exchange)
 
     if (!response)
         return MHD_NO;
-    if (headers_add(response, answer))
+    if (headers_add(response, answer, atomic_load(&exchange->server->stops)))
         result = MHD_queue_response(exchange->connection, answer->status, response);
     MHD_destroy_response(response);
     return result;
@@ -473,7 +518,10 @@ const char *server_url(const struct server *server)
     return server->listener.url;
 }
 
-/* Let those finish whose requests have begun; a client that stalls is not waited for. */
+/*
+ * Let those finish whose requests have begun; a client that stalls is not
+ * waited for.
+ */
 static void exchanges_finish(struct server *server)
 {
     struct timespec until;
@@ -496,9 +544,15 @@ void server_stop(struct server **server)
         return;
     if (it->daemon) {
         (void)MHD_quiesce_daemon(it->daemon);
+        /* Who comes now is refused at once, not left waiting in the queue. */
+        (void)shutdown(it->listener.fd, SHUT_RDWR);
+        atomic_store(&it->stops, 1);
         exchanges_finish(it);
     }
-    /* Nothing is suspended any more when the writer has stopped, as the daemon demands. */
+    /*
+     * Nothing is suspended any more when the writer has stopped, as the daemon
+     * demands.
+     */
     if (it->writer)
         writer_stop(it->writer);
     if (it->daemon)

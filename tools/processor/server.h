@@ -23,7 +23,8 @@ struct server_options {
 struct server;
 
 /*
- * Open the database, listen, serve. [setup] The options are borrowed while it serves.
+ * Open the database, listen, serve. [setup] The options are borrowed while it
+ * serves.
  *
  *   SEALTAPE_E_USAGE    the address is none
  *   SEALTAPE_E_VERSION  the database is of a newer program, or not ours
@@ -35,7 +36,10 @@ enum sealtape_status server_start(const struct server_options *options, struct s
 /* Where it listens: "http://127.0.0.1:8080". [any] Borrowed. */
 const char *server_url(const struct server *server);
 
-/* Listen no more, answer what has arrived (for some seconds at most), stop. [setup] */
+/*
+ * Listen no more, answer what has arrived (for some seconds at most), stop.
+ * [setup]
+ */
 void server_stop(struct server **server);
 
 #endif

@@ -7,10 +7,11 @@
  * Schema 1. All text is UTF-8, all times milliseconds since 1970.
  *
  *   center      a contact center, by the ccid of the path
- *   recording   a document: its current revision, and the start by which it sorts
+ *   recording   a document: its current revision, and the start by which it
+ *               sorts
  *   revision    every document that there was; none is ever changed or removed
- *   submission  digests of what was posted, so that the same again is recognized
- *               after other media files have joined
+ *   submission  digests of what was posted, so that the same again is
+ *               recognized after other media files have joined
  *   term        values of the current revision by which it is found
  */
 #define SCHEMA_VERSION 1
@@ -147,7 +148,10 @@ static enum sealtape_status schema_check(sqlite3 *db, int *ret_is_empty, struct 
     return SEALTAPE_OK;
 }
 
-/* Two processes may start on an empty file: the check is repeated under the lock. */
+/*
+ * Two processes may start on an empty file: the check is repeated under the
+ * lock.
+ */
 static enum sealtape_status schema_make(sqlite3 *db, struct diag *diag)
 {
     enum sealtape_status st = execute(db, "BEGIN IMMEDIATE", "cannot make the schema", diag);
@@ -165,6 +169,23 @@ static enum sealtape_status schema_make(sqlite3 *db, struct diag *diag)
     return st;
 }
 
+/*
+ * SQLite goes on with another journal where it cannot have this one, without
+ * an error.
+ */
+static enum sealtape_status journal_check(sqlite3 *db, struct diag *diag)
+{
+    CLEANUP(statement_finalize) sqlite3_stmt *stmt = NULL;
+
+    if (sqlite3_prepare_v2(db, "PRAGMA journal_mode", -1, &stmt, NULL) != SQLITE_OK
+            || sqlite3_step(stmt) != SQLITE_ROW)
+        return statement_fail(db, "cannot set up", diag);
+    if (strcmp((const char *)sqlite3_column_text(stmt, 0), "wal"))
+        return diag_fail(diag, SEALTAPE_E_AGAIN,
+                "no write-ahead log can be kept here; is it a network file system?");
+    return SEALTAPE_OK;
+}
+
 static enum sealtape_status store_prepare(
         struct store *store, enum store_mode mode, struct diag *diag)
 {
@@ -176,17 +197,25 @@ static enum sealtape_status store_prepare(
     st = schema_check(store->db, &is_empty, diag);
     if (st != SEALTAPE_OK)
         return st;
-    /* secure_delete overwrites what is removed; WAL with FULL syncs at each commit. */
+    /*
+     * secure_delete overwrites what is removed; WAL with FULL syncs at each
+     * commit.
+     */
     st = execute(store->db,
             "PRAGMA secure_delete = ON; PRAGMA journal_mode = WAL;"
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
             "PRAGMA trusted_schema = OFF;",
             "cannot set up", diag);
+    if (st == SEALTAPE_OK)
+        st = journal_check(store->db, diag);
     if (st == SEALTAPE_OK && is_empty)
         st = schema_make(store->db, diag);
     if (st == SEALTAPE_OK && mode == STORE_READS)
         st = execute(store->db, "PRAGMA query_only = ON", "cannot set up", diag);
-    /* Writing nothing but the lock shows at the start whether writing works at all. */
+    /*
+     * Writing nothing but the lock shows at the start whether writing works at
+     * all.
+     */
     if (st == SEALTAPE_OK && mode == STORE_WRITES)
         st = execute(store->db, "BEGIN IMMEDIATE; UPDATE center SET ccid = ccid WHERE 0; COMMIT",
                 "cannot write", diag);

@@ -35,7 +35,10 @@ struct store {
     sqlite3_stmt *statements[STATEMENT_COUNT];
 };
 
-/* The largest value that SQLite may have to hold: a document and its bookkeeping. */
+/*
+ * The largest value that SQLite may have to hold: a document and its
+ * bookkeeping.
+ */
 #define STATEMENT_VALUE_MAX ((int)(DOCUMENT_BYTES_MAX + 4096))
 
 /* Turn SQLite's last result into a status and a reason. */
@@ -48,7 +51,10 @@ sqlite3_stmt *statement_ready(struct store *store, enum statement statement);
 enum sealtape_status statement_run(
         struct store *store, sqlite3_stmt *stmt, const char *doing, struct diag *diag) MUST_CHECK;
 
-/* A cleanup handler: leaves the statement ready for the next, and its lock released. */
+/*
+ * A cleanup handler: leaves the statement ready for the next, and its lock
+ * released.
+ */
 void statement_reset(sqlite3_stmt **stmt);
 
 #endif

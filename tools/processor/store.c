@@ -298,8 +298,9 @@ static enum sealtape_status change_apply(struct store *store, struct change *cha
     return SEALTAPE_OK;
 }
 
-static enum sealtape_status transaction(
-        struct store *store, struct change *const *changes, size_t count, struct diag *diag)
+/* *ret_began stays 0 where not even the lock was to be had. */
+static enum sealtape_status transaction(struct store *store, struct change *const *changes,
+        size_t count, int *ret_began, struct diag *diag)
 {
     enum sealtape_status st;
     size_t i;
@@ -307,6 +308,7 @@ static enum sealtape_status transaction(
     st = statement_run(store, statement_ready(store, STATEMENT_BEGIN), "cannot write", diag);
     if (st != SEALTAPE_OK)
         return st;
+    *ret_began = 1;
     for (i = 0; st == SEALTAPE_OK && i < count; i++) {
         changes[i]->diag.text[0] = '\0';
         st = change_apply(store, changes[i]);
@@ -324,15 +326,16 @@ static enum sealtape_status transaction(
 void store_apply(struct store *store, struct change *const *changes, size_t count)
 {
     enum sealtape_status st;
-    struct diag diag;
+    struct diag diag = {""};
+    int began = 0;
     size_t i;
 
-    diag.text[0] = '\0';
-    st = transaction(store, changes, count, &diag);
+    st = transaction(store, changes, count, &began, &diag);
     for (i = 0; i < count; i++) {
-        if (st != SEALTAPE_OK && count > 1) {
+        /* Not for the lock: to wait for it once more for each would hold up everybody. */
+        if (st != SEALTAPE_OK && began && count > 1) {
             diag.text[0] = '\0';
-            changes[i]->status = transaction(store, &changes[i], 1, &diag);
+            changes[i]->status = transaction(store, &changes[i], 1, &began, &diag);
         } else {
             changes[i]->status = st;
         }

@@ -8,7 +8,8 @@
  * Failures have two kinds:
  *
  *   SEALTAPE_E_AGAIN  not now: busy, disk full, not writable; nothing changed
- *   SEALTAPE_E_IO     the database is damaged, or SQLite does not do what it should
+ *   SEALTAPE_E_IO     the database is damaged, or SQLite does not do what it
+ *                     should
  */
 #ifndef SEALTAPE_PROCESSOR_STORE_H
 #define SEALTAPE_PROCESSOR_STORE_H
@@ -39,7 +40,10 @@ enum store_outcome {
 struct change {
     const char *ccid;
     const struct document *document;
-    /* The field If-Match (RFC 9110, 13.1.1) of a replacement; NULL: a submission. */
+    /*
+     * The field If-Match (RFC 9110, 13.1.1) of a replacement; NULL: a
+     * submission.
+     */
     const char *if_match;
 
     /* Set by store_apply(): the first says whether the rest is. */
@@ -86,7 +90,10 @@ void store_apply(struct store *store, struct change *const *changes, size_t coun
 enum sealtape_status store_read(struct store *store, const char *ccid, const char *id,
         int64_t revision, struct version *ret_version, struct diag *diag) MUST_CHECK;
 
-/* {"id":...,"revisions":[{"revision":1,"receivedTime":...}]}; NULL: no such document. */
+/*
+ * {"id":...,"revisions":[{"revision":1,"receivedTime":...}]}; NULL: no such
+ * document.
+ */
 enum sealtape_status store_revisions(struct store *store, const char *ccid, const char *id,
         json_t **ret_revisions, struct diag *diag) MUST_CHECK;
 

@@ -9,7 +9,10 @@
 
 struct writer;
 
-/* One change on its way. Owned by who submits it, and left alone until it is done. */
+/*
+ * One change on its way. Owned by who submits it, and left alone until it is
+ * done.
+ */
 struct job {
     struct change change;
     /* Called by the writer's thread when the change was tried. */
@@ -18,12 +21,16 @@ struct job {
     struct job *next;
 };
 
-/* Start with a store that writes. [setup] @store is taken if the start succeeds. */
+/*
+ * Start with a store that writes. [setup] @store is taken if the start
+ * succeeds.
+ */
 enum sealtape_status writer_start(
         struct store **store, struct writer **ret_writer, struct diag *diag) MUST_CHECK;
 
 /*
- * Hand over a change. [any] Its number is bound by the connections, each of which has one.
+ * Hand over a change. [any] Its number is bound by the connections, each of
+ * which has one.
  *
  *   SEALTAPE_E_STATE  the writer stops; @job was not taken
  */

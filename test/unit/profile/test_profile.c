@@ -374,8 +374,7 @@ static void option_files_that_are_wrong_are_refused(void **state)
                     "107.cfg:2: the PEM block that begins here has no END label"},
             {"[recording-certificates]\ncertificate-1=MIIC\n", "107.cfg:2: profile 107, option"},
             {"[recording-certificates]\ncert1= \ncertificate-1=\n",
-                    "107.cfg:3: profile 107: option "
-                    "certificate-1 means the same"},
+                    "107.cfg:3: profile 107: option certificate-1 means the same"},
     };
     struct site *site = *state;
 
@@ -593,17 +592,22 @@ static void a_private_key_in_disguise_is_refused(void **state)
 static void a_private_key_outside_of_options_is_refused(void **state)
 {
     static const char *const texts[] = {
-            "<ConfData>\n<!-- -----BEGIN PRIVATE KEY-----" MARKER " -->\n</ConfData>",
-            "<ConfData>\n<CfgApplication note='-----BEGIN PRIVATE KEY-----" MARKER "'/></ConfData>",
-            "<ConfData>\n<a>-----BEGIN PRIVATE KEY-----" MARKER "</a></ConfData>",
-            "<ConfData>\n<a>-----BEGIN PRIVATE KEY-----" MARKER,
+            "<!-- -----BEGIN PRIVATE KEY-----%s -->\n</ConfData>",
+            "<CfgApplication note='-----BEGIN PRIVATE KEY-----%s'/></ConfData>",
+            "<a>-----BEGIN PRIVATE KEY-----%s</a></ConfData>",
+            "<a>-----BEGIN PRIVATE KEY-----%s",
     };
     struct site *site = *state;
 
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
-        open_with(site, "record.xml", texts[i]);
+        char *with_key = text_replace(texts[i], "%s", MARKER);
+        char *text = text_format("<ConfData>\n%s", with_key);
+
+        open_with(site, "record.xml", text);
         assert_complains(site, "record.xml:2: a private key stands here");
         assert_nowhere(site);
+        free(with_key);
+        free(text);
     }
 }
 

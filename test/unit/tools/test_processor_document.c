@@ -1,5 +1,6 @@
 #include "processor/document.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,22 +63,54 @@ static void a_refused_document_says_where_and_never_shows_a_number(void **state)
     }
 }
 
-static void a_term_longer_than_the_index_takes_is_refused(void **state)
+static void too_many_values_are_refused_before_they_are_read(void **state)
 {
-    static const char format[] = "{\"id\":\"a\",\"mediaFiles\":[],\"callerPhoneNumber\":\"%s\"}";
-    char value[DOCUMENT_TERM_MAX + 2], *text = NULL;
+    size_t len = 2 * (DOCUMENT_VALUES_MAX + 1);
+    char *text = malloc(len + 1);
     struct document *document = NULL;
     struct diag diag = {""};
-    int len;
+    size_t i;
+
+    (void)state;
+    assert_non_null(text);
+    for (i = 0; i < len; i++)
+        text[i] = i % 2 ? ',' : '0';
+    text[len] = '\0';
+    assert_int_equal(document_parse(&text, len, &document, &diag), SEALTAPE_E_USAGE);
+    assert_string_equal(diag.text, "more than 500000 names and values");
+    free(text);
+}
+
+static enum sealtape_status term_count(void *context, enum term_kind kind, const char *value)
+{
+    size_t *count = context;
+
+    (void)kind;
+    (void)value;
+    ++*count;
+    return SEALTAPE_OK;
+}
+
+static void a_value_too_long_for_the_index_is_kept_and_not_indexed(void **state)
+{
+    static const char format[] = "{\"id\":\"a\",\"mediaFiles\":[],\"callerPhoneNumber\":\"%s\"}";
+    char value[DOCUMENT_TERM_MAX + 2], text[DOCUMENT_TERM_MAX + 100];
+    struct document *document;
+    size_t count = 0;
 
     (void)state;
     memset(value, '7', sizeof(value));
     value[sizeof(value) - 1] = '\0';
-    len = asprintf(&text, format, value);
-    assert_true(len > 0);
-    assert_int_equal(document_parse(&text, (size_t)len, &document, &diag), SEALTAPE_E_USAGE);
-    assert_contains(diag.text, "longer than 1024 bytes");
-    free(text);
+    (void)snprintf(text, sizeof(text), format, value);
+    document = sample(text);
+    assert_int_equal(document_terms(document, term_count, &count), SEALTAPE_OK);
+    assert_int_equal(count, 0);
+    document_free(&document);
+    (void)snprintf(text, sizeof(text), format, value + 1);
+    document = sample(text);
+    assert_int_equal(document_terms(document, term_count, &count), SEALTAPE_OK);
+    assert_int_equal(count, 1);
+    document_free(&document);
 }
 
 static void the_digest_does_not_depend_on_the_order_of_members(void **state)
@@ -209,7 +242,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_refused_document_says_where_and_never_shows_a_number),
-            cmocka_unit_test(a_term_longer_than_the_index_takes_is_refused),
+            cmocka_unit_test(too_many_values_are_refused_before_they_are_read),
+            cmocka_unit_test(a_value_too_long_for_the_index_is_kept_and_not_indexed),
             cmocka_unit_test(the_digest_does_not_depend_on_the_order_of_members),
             cmocka_unit_test(other_content_under_a_known_media_id_is_a_conflict),
             cmocka_unit_test(other_outer_members_without_new_media_are_a_conflict),

@@ -200,6 +200,69 @@ static void a_stale_or_weak_or_foreign_tag_replaces_nothing(void **state)
     assert_int_equal(revision, 3);
 }
 
+static void changes_of_one_transaction_see_each_other(void **state)
+{
+    static const char *const texts[] = {SAMPLE("r", SAMPLE_MEDIA("m")),
+            SAMPLE("r", SAMPLE_MEDIA("m")), SAMPLE("r", SAMPLE_MEDIA("n")),
+            SAMPLE("r", "{\"mediaId\":\"n\"}"), SAMPLE("s", SAMPLE_MEDIA("m"))};
+    static const enum store_outcome outcomes[] = {
+            STORE_CREATED, STORE_SAME, STORE_JOINED, STORE_CONFLICT, STORE_CREATED};
+    struct document *documents[ARRAY_COUNT(texts)];
+    struct change changes[ARRAY_COUNT(texts)] = {0}, *pointers[ARRAY_COUNT(texts)];
+    struct place *place = *state;
+    size_t i;
+
+    for (i = 0; i < ARRAY_COUNT(texts); i++) {
+        documents[i] = sample(texts[i]);
+        changes[i].ccid = "acme";
+        changes[i].document = documents[i];
+        pointers[i] = &changes[i];
+    }
+    store_apply(place->store, pointers, ARRAY_COUNT(texts));
+    for (i = 0; i < ARRAY_COUNT(texts); i++) {
+        assert_int_equal(changes[i].status, SEALTAPE_OK);
+        assert_int_equal(changes[i].outcome, outcomes[i]);
+        document_free(&documents[i]);
+    }
+    assert_int_equal(changes[3].revision, 2);
+    assert_int_equal(found(place, ""), 2);
+}
+
+static int busy_count(void *context, int times)
+{
+    int *count = context;
+
+    (void)times;
+    ++*count;
+    return 0;
+}
+
+static void a_lock_held_elsewhere_is_waited_for_once_and_refuses_all(void **state)
+{
+    struct document *one = sample(SAMPLE("one", "")), *two = sample(SAMPLE("two", ""));
+    struct change first = {.ccid = "acme", .document = one};
+    struct change second = {.ccid = "acme", .document = two};
+    struct change *changes[] = {&first, &second};
+    struct place *place = *state;
+    sqlite3 *other;
+    int waits = 0;
+
+    assert_int_equal(sqlite3_open(place->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_handler(place->store->db, busy_count, &waits), SQLITE_OK);
+    store_apply(place->store, changes, 2);
+    assert_int_equal(first.status, SEALTAPE_E_AGAIN);
+    assert_int_equal(second.status, SEALTAPE_E_AGAIN);
+    assert_contains(second.diag.text, "locked");
+    assert_int_equal(waits, 1);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    store_apply(place->store, changes, 2);
+    assert_int_equal(first.status, SEALTAPE_OK);
+    assert_int_equal(second.outcome, STORE_CREATED);
+    document_free(&one);
+    document_free(&two);
+}
+
 static void a_conflict_changes_nothing(void **state)
 {
     struct place *place = *state;
@@ -320,7 +383,10 @@ static void pages_are_stable_while_documents_arrive(void **state)
         pages++;
         if (!next)
             break;
-        /* Earlier than all that is to come: not seen, and nothing is seen twice. */
+        /*
+         * Earlier than all that is to come: not seen, and nothing is seen
+         * twice.
+         */
         (void)snprintf(text, sizeof(text),
                 "{\"id\":\"early%zu\",\"startTime\":\"2026-03-02T08:00:00Z\",\"mediaFiles\":"
                 "[{\"mediaId\":\"m\",\"sealtape\":{\"outcome\":\"complete\"}}]}",
@@ -389,6 +455,8 @@ int main(void)
             STORE_TEST(a_file_that_is_no_database_is_refused),
             STORE_TEST(a_full_database_takes_nothing_and_says_so),
             STORE_TEST(a_stale_or_weak_or_foreign_tag_replaces_nothing),
+            STORE_TEST(changes_of_one_transaction_see_each_other),
+            STORE_TEST(a_lock_held_elsewhere_is_waited_for_once_and_refuses_all),
             STORE_TEST(a_conflict_changes_nothing),
             STORE_TEST(the_same_again_is_recognized_after_others_have_joined_or_replaced),
             STORE_TEST(every_revision_stays_readable),
