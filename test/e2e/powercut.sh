@@ -48,8 +48,9 @@ kill -KILL "$(pgrep -P "$HOST_ID" -x host)"
 wait "$HOST_ID" 2>/dev/null || true
 
 mkdir "$SCRATCH/states"
-count=$(perl "$here/powercut.pl" "$SCRATCH/trace" "$SPOOL" "$SCRATCH/journal" "$SCRATCH/states")
-[[ $count -ge 8 ]] || fail "only $count states: nothing syncs"
+count=$(perl "$here/powercut.pl" "$SCRATCH/trace" "$SPOOL" "$SCRATCH/journal" \
+    "$SCRATCH/states" "$seed")
+[[ $count -ge 12 ]] || fail "only $count states: nothing syncs"
 
 # deliver N: make the state the spool, deliver it into an empty store.
 deliver()
