@@ -341,6 +341,7 @@ struct sealtape_recorder_interface {
     /**
      * Throw a recording away, running or closed but not yet stored. [control]
      *
+     * The handle of a running one answers SEALTAPE_E_CLOSED until it is closed.
      * Its media is deleted; a document with outcome `discarded` is posted, so
      * that the sequence has no hole.
      * @param recording_id  the parameter `id` of `open`, or the media id

@@ -30,6 +30,12 @@ typedef void transfer_report(void *context, enum sealtape_event_kind kind, struc
 enum sealtape_status transfer_start(const struct config *config, transfer_report *report,
         void *context, struct transfer **ret_transfer, struct diag *diag) MUST_CHECK;
 
+/* The same with other times and bounds than pace_default. [setup] @pace is copied. */
+struct pace;
+enum sealtape_status transfer_start_at(const struct pace *pace, const struct config *config,
+        transfer_report *report, void *context, struct transfer **ret_transfer,
+        struct diag *diag) MUST_CHECK;
+
 /*
  * Take care of an entry from now on. [any but media]
  *
@@ -39,6 +45,13 @@ enum sealtape_status transfer_start(const struct config *config, transfer_report
  * A share of @entry is taken.
  */
 void transfer_offer(struct transfer *transfer, struct entry *entry);
+
+/*
+ * Discard what is closed and not yet stored, by recording id or media id. [control]
+ *
+ *   SEALTAPE_E_STATE  there is none such
+ */
+enum sealtape_status transfer_discard(struct transfer *transfer, const char *id) MUST_CHECK;
 
 struct transfer_stats {
     uint64_t stored, posted, stored_bytes;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -142,4 +143,28 @@ bool url_is_loopback(const struct url *url)
     if (inet_pton(AF_INET, url->host, &v4) == 1)
         return ntohl(v4.s_addr) >> 24 == 127;
     return inet_pton(AF_INET6, url->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+bool url_is_address(const struct url *url)
+{
+    unsigned char address[16];
+
+    return inet_pton(AF_INET, url->host, address) == 1
+           || inet_pton(AF_INET6, url->host, address) == 1;
+}
+
+void url_redact(const char *text, char *ret_text, size_t size)
+{
+    size_t len = strcspn(text, "?#");
+    const char *authority = strstr(text, "://");
+    size_t skip = 0;
+
+    if (authority && authority < text + len) {
+        size_t span = strcspn(authority + 3, "/?#");
+        const char *at = memrchr(authority + 3, '@', span);
+
+        if (at)
+            skip = (size_t)(at + 1 - text);
+    }
+    (void)snprintf(ret_text, size, "%.*s", (int)(len > skip ? len - skip : 0), text + skip);
 }

@@ -6,6 +6,7 @@
 #define SEALTAPE_PROFILE_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/diag.h"
@@ -35,5 +36,11 @@ bool url_same_origin(const struct url *a, const struct url *b);
 
 /* The host is this machine by its form alone: localhost, 127.0.0.0/8, ::1. [any] */
 bool url_is_loopback(const struct url *url);
+
+/* The host is an address: there is no name to resolve. [any] */
+bool url_is_address(const struct url *url);
+
+/* A URL's text without query, fragment and userinfo, for messages; cut to fit. [any] */
+void url_redact(const char *text, char *ret_text, size_t size);
 
 #endif

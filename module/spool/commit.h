@@ -28,10 +28,10 @@ struct commit_slot {
     uint64_t sequence; /* grows with each rewriting */
     uint64_t offset;
     uint64_t plain_size;
-    uint64_t media_ms;          /* media time of those bytes */
+    uint64_t media_ms; /* media time of those bytes */
     int64_t last_audio_utc_ms;
-    uint64_t lost_bytes;        /* refused since the beginning */
-    bool closed;                /* .bin is complete; no closing bytes are missing */
+    uint64_t lost_bytes; /* refused since the beginning */
+    bool closed;         /* .bin is complete; no closing bytes are missing */
     uint8_t closing_len;
     uint8_t closing[COMMIT_CLOSING_MAX];
     uint8_t sha256[COMMIT_DIGEST_SIZE];
@@ -41,8 +41,8 @@ struct commit_slot {
 void commit_image(const struct commit_slot *slot, uint8_t ret_bytes[COMMIT_FILE_SIZE]);
 
 /* Rewrite a slot in place. [writer, syncer] SEALTAPE_E_IO: errno says why. */
-enum sealtape_status commit_write(int fd, enum commit_which which,
-        const struct commit_slot *slot) MUST_CHECK;
+enum sealtape_status commit_write(
+        int fd, enum commit_which which, const struct commit_slot *slot) MUST_CHECK;
 
 /*
  * Read a commit file. [setup]
@@ -52,7 +52,7 @@ enum sealtape_status commit_write(int fd, enum commit_which which,
  *   SEALTAPE_E_VERSION  of a newer format
  *   SEALTAPE_E_STATE    not a commit file
  */
-enum sealtape_status commit_parse(const uint8_t *bytes, size_t len,
-        struct commit_slot ret_slots[2], size_t *ret_count, struct diag *diag) MUST_CHECK;
+enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commit_slot ret_slots[2],
+        size_t *ret_count, struct diag *diag) MUST_CHECK;
 
 #endif

@@ -464,6 +464,22 @@ static int end_spans(json_t *extension, uint64_t duration_ms)
     return bad;
 }
 
+/* Losses that a crash kept from becoming a gap. */
+static int add_untold_gap(json_t *extension, const struct document_final *final)
+{
+    json_t *array = json_object_get(extension, "gaps"), *item;
+    uint64_t told = 0;
+    size_t i;
+
+    json_array_foreach(array, i, item) told +=
+            (uint64_t)json_integer_value(json_object_get(item, "bytes"));
+    if (told >= final->lost_bytes)
+        return 0;
+    return json_array_append_new(array,
+            json_pack("{s:I, s:I, s:o}", "offset", (json_int_t) final->plain_size, "bytes",
+                    (json_int_t)(final->lost_bytes - told), "time", timestamp(final->stop_utc_ms)));
+}
+
 enum sealtape_status document_finish(struct document *document, const struct document_final *final)
 {
     json_t *media = media_of(document), *x = extension_of(document);
@@ -482,6 +498,7 @@ enum sealtape_status document_finish(struct document *document, const struct doc
     bad |= json_object_set_new(x, "durationMs", json_integer((json_int_t) final->duration_ms));
     bad |= set_text(x, "outcome", final->outcome);
     bad |= end_spans(x, final->duration_ms);
+    bad |= add_untold_gap(x, final);
     return bad ? SEALTAPE_E_MEMORY : SEALTAPE_OK;
 }
 

@@ -35,9 +35,10 @@ struct document_final {
     uint64_t size, plain_size;
     uint64_t duration_ms;
     int64_t stop_utc_ms;
-    const uint8_t *sha256; /* of the whole object */
+    const uint8_t *sha256;        /* of the whole object */
     const uint8_t *chunk_digests; /* DOCUMENT_DIGEST_SIZE bytes each */
     size_t chunk_digests_count;
+    uint64_t lost_bytes; /* refused in all; what no gap tells yet becomes one at the end */
 };
 
 /*
@@ -46,8 +47,8 @@ struct document_final {
  * The first call encodes the envelope and orders the recipients as encoded.
  * @epoch is 32 hex digits, @sequence the number in it.
  */
-enum sealtape_status document_build(struct evidence *evidence, const char *epoch,
-        uint64_t sequence, struct document **ret_document, struct diag *diag) MUST_CHECK;
+enum sealtape_status document_build(struct evidence *evidence, const char *epoch, uint64_t sequence,
+        struct document **ret_document, struct diag *diag) MUST_CHECK;
 
 /*
  * Read a document as the spool has it. [any]
@@ -55,14 +56,14 @@ enum sealtape_status document_build(struct evidence *evidence, const char *epoch
  *   SEALTAPE_E_VERSION  of a newer format: to be left alone
  *   SEALTAPE_E_STATE    corrupt
  */
-enum sealtape_status document_parse(const char *text, size_t len, struct document **ret_document,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status document_parse(
+        const char *text, size_t len, struct document **ret_document, struct diag *diag) MUST_CHECK;
 
 void document_free(struct document **document);
 
 /* Complete it. Spans that are still open end with the media. */
-enum sealtape_status document_finish(struct document *document,
-        const struct document_final *final) MUST_CHECK;
+enum sealtape_status document_finish(
+        struct document *document, const struct document_final *final) MUST_CHECK;
 
 /* Turn it into one without media, outcome `discarded`. */
 enum sealtape_status document_discard(struct document *document, int64_t now_utc_ms) MUST_CHECK;
@@ -72,13 +73,13 @@ enum sealtape_status document_set_path(struct document *document, const char *st
         const char *url, bool *ret_changed) MUST_CHECK;
 
 /* Its bytes, malloc'ed and NUL-terminated: as the spool keeps it, and as it is posted. */
-enum sealtape_status document_text(const struct document *document, char **ret_text,
-        size_t *ret_len) MUST_CHECK;
-enum sealtape_status document_body(const struct document *document, char **ret_text,
-        size_t *ret_len) MUST_CHECK;
+enum sealtape_status document_text(
+        const struct document *document, char **ret_text, size_t *ret_len) MUST_CHECK;
+enum sealtape_status document_body(
+        const struct document *document, char **ret_text, size_t *ret_len) MUST_CHECK;
 
-enum sealtape_status document_plan(const struct document *document, struct entry_plan **ret_plan)
-        MUST_CHECK;
+enum sealtape_status document_plan(
+        const struct document *document, struct entry_plan **ret_plan) MUST_CHECK;
 
 /* Facts, borrowed. outcome: NULL while it runs. */
 const char *document_recording_id(const struct document *document);

@@ -492,6 +492,7 @@ enum sealtape_status entry_remove(struct entry *entry, struct diag *diag)
             || unlinkat(folder_fd(entry->folder), path, AT_REMOVEDIR) != 0)
         return diag_fail(diag, SEALTAPE_E_IO, "spool %s/%s: cannot delete: %s",
                 folder_path(entry->folder), path, strerror(errno));
+    folder_count_bytes(entry->folder, -(int64_t)entry_readable(entry));
     atomic_store(&entry->state, ENTRY_GONE);
     return SEALTAPE_OK;
 }

@@ -51,8 +51,8 @@ void entry_set_readable(struct entry *entry, uint64_t bytes);
 void entry_set_complete(struct entry *entry);
 void entry_want_discard(struct entry *entry);
 /* Rename into another state's directory. The names are durable with the next sync. */
-enum sealtape_status entry_move(struct entry *entry, enum entry_state to, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status entry_move(
+        struct entry *entry, enum entry_state to, struct diag *diag) MUST_CHECK;
 
 /* Constant for its life. [any] */
 const char *entry_media_id(const struct entry *entry);
@@ -74,8 +74,8 @@ bool entry_discard_wanted(const struct entry *entry);
 int64_t entry_state_since_ms(const struct entry *entry);
 
 /* Open .bin for reading, close-on-exec. [transfer] */
-enum sealtape_status entry_open_media(struct entry *entry, int *ret_fd, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status entry_open_media(
+        struct entry *entry, int *ret_fd, struct diag *diag) MUST_CHECK;
 
 /* Where a media file goes, read from its document. */
 struct entry_plan {
@@ -95,23 +95,23 @@ struct entry_plan {
  *
  *   SEALTAPE_E_STATE  the document is corrupt or of a newer format
  */
-enum sealtape_status entry_plan_load(struct entry *entry, struct entry_plan **ret_plan,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status entry_plan_load(
+        struct entry *entry, struct entry_plan **ret_plan, struct diag *diag) MUST_CHECK;
 void entry_plan_free(struct entry_plan **plan);
 
 /* The bytes to POST: the document without what is the spool's own. [transfer] malloc'ed. */
-enum sealtape_status entry_body(struct entry *entry, char **ret_json, size_t *ret_len,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status entry_body(
+        struct entry *entry, char **ret_json, size_t *ret_len, struct diag *diag) MUST_CHECK;
 
 /*
  * Remember that an upload to @url (a temporary name) has begun, so that whoever
  * comes after a crash can delete what it left. [transfer]
  */
-enum sealtape_status entry_attempt_add(struct entry *entry, const char *url, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status entry_attempt_add(
+        struct entry *entry, const char *url, struct diag *diag) MUST_CHECK;
 /* All that were added and not cleared: NULL-ended, one malloc'ed block. [transfer] */
-enum sealtape_status entry_attempts(struct entry *entry, char ***ret_urls, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status entry_attempts(
+        struct entry *entry, char ***ret_urls, struct diag *diag) MUST_CHECK;
 /* The leftovers are gone. [transfer] */
 enum sealtape_status entry_attempts_clear(struct entry *entry, struct diag *diag) MUST_CHECK;
 
@@ -121,14 +121,14 @@ enum sealtape_status entry_attempts_clear(struct entry *entry, struct diag *diag
  * entry_stored: the object stands verified at @url; the document is rewritten first
  * (and synced) where it says otherwise. @storage is the base URL it went to.
  */
-enum sealtape_status entry_stored(struct entry *entry, const char *storage, const char *url,
-        struct diag *diag) MUST_CHECK;
+enum sealtape_status entry_stored(
+        struct entry *entry, const char *storage, const char *url, struct diag *diag) MUST_CHECK;
 enum sealtape_status entry_posted(struct entry *entry, struct diag *diag) MUST_CHECK;
 /* Back from posted/ or stored/: the object vanished, store it again. */
 enum sealtape_status entry_restore(struct entry *entry, struct diag *diag) MUST_CHECK;
 /* Into failed/ with @reason beside it. Nothing is deleted. */
-enum sealtape_status entry_fail(struct entry *entry, const char *reason, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status entry_fail(
+        struct entry *entry, const char *reason, struct diag *diag) MUST_CHECK;
 /* A closed entry becomes a document without media, outcome `discarded`, still closed. */
 enum sealtape_status entry_discarded(struct entry *entry, struct diag *diag) MUST_CHECK;
 /* Delete an entry: a posted one after its grace time, one that was never durable. */

@@ -71,7 +71,7 @@ enum evidence_text {
 struct evidence {
     uint32_t profile_dbid, tenant_dbid;
     int64_t start_utc_ms;
-    uint64_t start_ns; /* CLOCK_MONOTONIC of the same moment */
+    uint64_t start_ns;  /* CLOCK_MONOTONIC of the same moment */
     uint32_t byte_rate; /* 0: unknown */
     unsigned key_bits;
     uint8_t iv[ENVELOPE_IV_SIZE];
@@ -105,8 +105,8 @@ enum sealtape_status evidence_new(struct evidence **ret_evidence) MUST_CHECK;
 void evidence_free(struct evidence **evidence);
 
 /* Set one of the texts. [control] Copied. SEALTAPE_E_MEMORY. */
-enum sealtape_status evidence_set_text(struct evidence *evidence, enum evidence_text which,
-        const char *text) MUST_CHECK;
+enum sealtape_status evidence_set_text(
+        struct evidence *evidence, enum evidence_text which, const char *text) MUST_CHECK;
 
 /*
  * Set or replace a parameter. [control] Copied.
@@ -125,19 +125,19 @@ bool evidence_is_credential(const char *key);
 bool evidence_is_utf8(const char *text);
 
 /* [control] SEALTAPE_E_LIMIT: EVIDENCE_MARKS_MAX is reached; the control must not happen. */
-enum sealtape_status evidence_add_mark(struct evidence *evidence, enum evidence_mark_kind kind,
-        int64_t time_utc_ms) MUST_CHECK;
+enum sealtape_status evidence_add_mark(
+        struct evidence *evidence, enum evidence_mark_kind kind, int64_t time_utc_ms) MUST_CHECK;
 
 /* Spans and gaps as the media thread met them. [writer] Bounded: the last one is
  * widened when there are too many. SEALTAPE_E_MEMORY: try again. */
-enum sealtape_status evidence_begin_span(struct evidence *evidence, bool pause, int64_t at_ms)
-        MUST_CHECK;
+enum sealtape_status evidence_begin_span(
+        struct evidence *evidence, bool pause, int64_t at_ms) MUST_CHECK;
 void evidence_end_span(struct evidence *evidence, bool pause, int64_t at_ms, int64_t elapsed_ms);
-enum sealtape_status evidence_add_gap(struct evidence *evidence, uint64_t offset, uint64_t bytes,
-        int64_t time_utc_ms) MUST_CHECK;
+enum sealtape_status evidence_add_gap(
+        struct evidence *evidence, uint64_t offset, uint64_t bytes, int64_t time_utc_ms) MUST_CHECK;
 
-enum sealtape_status evidence_set_close_reason(struct evidence *evidence, const char *reason)
-        MUST_CHECK;
+enum sealtape_status evidence_set_close_reason(
+        struct evidence *evidence, const char *reason) MUST_CHECK;
 
 /* Number of changes so far. [any] */
 uint64_t evidence_version(struct evidence *evidence);

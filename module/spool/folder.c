@@ -32,6 +32,7 @@ struct folder {
     ino_t inode;
     struct folder *next; /* in `held` */
     char epoch[FOLDER_EPOCH_SIZE];
+    _Atomic int64_t bytes;
 
     /* Guards what follows. */
     pthread_mutex_t lock;
@@ -349,6 +350,18 @@ const char *folder_name(const struct folder *folder)
 const char *folder_path(const struct folder *folder)
 {
     return folder->path;
+}
+
+void folder_count_bytes(struct folder *folder, int64_t more)
+{
+    atomic_fetch_add(&folder->bytes, more);
+}
+
+uint64_t folder_bytes(const struct folder *folder)
+{
+    int64_t bytes = atomic_load(&folder->bytes);
+
+    return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 const char *folder_epoch(const struct folder *folder)

@@ -47,8 +47,8 @@ enum sealtape_status folder_adopt(const char *directory, const char *name,
 
 /* All names of the form <instance>.<n> in a spool directory. NULL-ended, one malloc'ed
  * block. [setup] */
-enum sealtape_status folder_list(const char *directory, char ***ret_names, struct diag *diag)
-        MUST_CHECK;
+enum sealtape_status folder_list(
+        const char *directory, char ***ret_names, struct diag *diag) MUST_CHECK;
 
 /* Shared; the lock goes with the last share. */
 struct folder *folder_acquire(struct folder *folder);
@@ -58,15 +58,19 @@ int folder_fd(const struct folder *folder);
 const char *folder_name(const struct folder *folder);
 const char *folder_path(const struct folder *folder);
 
+/* Bytes of media that stand in it: counted up by whoever writes, down by whoever deletes. [any] */
+void folder_count_bytes(struct folder *folder, int64_t more);
+uint64_t folder_bytes(const struct folder *folder);
+
 /* 32 hex digits, made with the folder. */
 const char *folder_epoch(const struct folder *folder);
 
 /* The next number of a tenant. [writer] */
-enum sealtape_status folder_take_sequence(struct folder *folder, uint32_t tenant_dbid,
-        uint64_t *ret_sequence) MUST_CHECK;
+enum sealtape_status folder_take_sequence(
+        struct folder *folder, uint32_t tenant_dbid, uint64_t *ret_sequence) MUST_CHECK;
 /* A number that an entry of this epoch has: the next one is beyond it. [setup] */
-enum sealtape_status folder_see_sequence(struct folder *folder, uint32_t tenant_dbid,
-        uint64_t sequence) MUST_CHECK;
+enum sealtape_status folder_see_sequence(
+        struct folder *folder, uint32_t tenant_dbid, uint64_t sequence) MUST_CHECK;
 /* Write the numbers taken so far to epoch, durably, if they changed. [syncer] */
 enum sealtape_status folder_save(struct folder *folder, struct diag *diag) MUST_CHECK;
 

@@ -24,14 +24,14 @@ enum sealtape_status numbers_new(struct numbers **ret_numbers) MUST_CHECK;
 void numbers_free(struct numbers **numbers);
 
 /* The next number of a tenant, from 1. SEALTAPE_E_LIMIT, SEALTAPE_E_MEMORY. */
-enum sealtape_status numbers_take(struct numbers *numbers, uint32_t tenant_dbid,
-        uint64_t *ret_number) MUST_CHECK;
+enum sealtape_status numbers_take(
+        struct numbers *numbers, uint32_t tenant_dbid, uint64_t *ret_number) MUST_CHECK;
 /* The next one is beyond this. */
-enum sealtape_status numbers_see(struct numbers *numbers, uint32_t tenant_dbid, uint64_t number)
-        MUST_CHECK;
+enum sealtape_status numbers_see(
+        struct numbers *numbers, uint32_t tenant_dbid, uint64_t number) MUST_CHECK;
 
-enum sealtape_status numbers_text(const struct numbers *numbers, const char *epoch,
-        char **ret_text, size_t *ret_len) MUST_CHECK;
+enum sealtape_status numbers_text(const struct numbers *numbers, const char *epoch, char **ret_text,
+        size_t *ret_len) MUST_CHECK;
 /* SEALTAPE_E_VERSION: newer; SEALTAPE_E_SPOOL: corrupt. @ret_epoch takes 33 bytes. */
 enum sealtape_status numbers_parse(struct numbers *numbers, const char *text, size_t len,
         char *ret_epoch, struct diag *diag) MUST_CHECK;

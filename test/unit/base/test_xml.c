@@ -1,8 +1,11 @@
 #include "base/xml.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <libxml/xmlerror.h>
 
 #include "../unit.h"
 
@@ -41,7 +44,11 @@ static char *repeated(const char *head, const char *part, size_t count, const ch
 
     assert_non_null(text);
     at = stpcpy(at, head);
-    for (size_t i = 0; i < count; i++, at += part_len)
+    if (part_len == 1) {
+        memset(at, part[0], count);
+        at += count;
+    }
+    for (size_t i = 0; part_len > 1 && i < count; i++, at += part_len)
         memcpy(at, part, part_len);
     strcpy(at, tail);
     return text;
@@ -261,6 +268,74 @@ static void nul_bytes_and_trailing_text_are_refused(void **state)
     assert_refused("<p:a/>", "a.xml:1: ");
 }
 
+static void a_byte_order_mark_is_passed_over(void **state)
+{
+    static const char text[] = "\xef\xbb\xbf<a n='1'/>";
+    struct xml *xml = parsed(text, strlen(text));
+
+    (void)state;
+    assert_string_equal(xml_attribute(xml_root(xml), "n"), "1");
+    assert_int_equal(xml_line(xml_root(xml)), 1);
+    xml_free(&xml);
+}
+
+static int told_host;
+
+static void host_handler(void *context, const xmlError *error)
+{
+    (void)context;
+    (void)error;
+    told_host++;
+}
+
+static void a_hosts_own_error_handler_is_left_alone(void **state)
+{
+    (void)state;
+    told_host = 0;
+    xmlSetStructuredErrorFunc(&told_host, (xmlStructuredErrorFunc)(void (*)(void))host_handler);
+    assert_refused("<a>", "a.xml:1: ");
+    assert_ptr_equal(xmlStructuredErrorContext, &told_host);
+    assert_int_equal(told_host, 0);
+    xmlSetStructuredErrorFunc(NULL, NULL);
+}
+
+/* Documents of its own, good and bad in turn; NULL when all went as it should. */
+static void *parse_often(void *context)
+{
+    const char *name = context;
+
+    for (unsigned i = 0; i < 300; i++) {
+        struct xml *xml = NULL;
+        struct diag diag = {""};
+        char text[64];
+
+        (void)snprintf(
+                text, sizeof(text), "<%s n='%u'>\n<b%s</%s>", name, i, i % 2 ? "/>" : "", name);
+        if ((xml_parse(name, text, strlen(text), &xml, &diag) == SEALTAPE_OK) != (i % 2 == 1))
+            return context;
+        if (xml ? strcmp(xml_name(xml_root(xml)), name) != 0
+                : strncmp(diag.text, name, strlen(name)) != 0)
+            return context;
+        xml_free(&xml);
+    }
+    return NULL;
+}
+
+static void threads_do_not_disturb_each_other(void **state)
+{
+    static char names[4][8] = {"one", "two", "three", "four"};
+    pthread_t threads[4];
+    void *failed;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, parse_often, names[i]), 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +351,9 @@ int main(void)
             cmocka_unit_test(a_value_of_the_largest_size_is_read),
             cmocka_unit_test(very_many_things_are_refused_quickly),
             cmocka_unit_test(namespaces_that_have_ended_do_not_count),
+            cmocka_unit_test(a_byte_order_mark_is_passed_over),
+            cmocka_unit_test(a_hosts_own_error_handler_is_left_alone),
+            cmocka_unit_test(threads_do_not_disturb_each_other),
             cmocka_unit_test(every_truncation_is_refused),
             cmocka_unit_test(nul_bytes_and_trailing_text_are_refused),
     };

@@ -1,0 +1,805 @@
+#include "spool/media.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hex.h"
+#include "spool/digest.h"
+#include "spool/document.h"
+
+/* Stretches of bytes that one write takes, and bytes that one flush writes before the next
+ * recording has its turn. */
+#define VECTORS_MAX 64
+#define NS_PER_MS 1000000u
+
+struct media {
+    _Atomic unsigned shares;
+    struct entry *entry;
+    struct evidence *evidence;
+    struct feed feed;
+    _Atomic bool discard;
+    _Atomic bool finished;
+    _Atomic bool waiting, durable, closed;
+    _Atomic uint64_t flushed;
+
+    /* Guards the files and all that says what is in them. The writer never waits for it. */
+    pthread_mutex_t files;
+    int bin_fd, commit_fd;
+    bool created;
+    bool closing_written;
+    uint64_t sequence;
+    uint64_t evidence_version; /* that the document on disk shows */
+    unsigned revision, revision_synced;
+    struct digest digest;
+    struct commit_slot slot;   /* as last written to the flushed place */
+    struct feed_point point;   /* that the slot describes */
+    struct commit_slot synced; /* as of the last completed round */
+    uint8_t first_closing[CIPHER_BLOCK_SIZE];
+    const char *outcome;
+
+    /* The writer's. */
+    uint64_t paused_ns, pause_began_ns, losses_told;
+    uint64_t waiting_since_ns;
+};
+
+/* --- life ----------------------------------------------------------------- */
+
+enum sealtape_status media_new(struct folder *folder, struct memory *memory,
+        struct evidence *evidence, const uint8_t closing[CIPHER_BLOCK_SIZE],
+        struct media **ret_media, struct diag *diag)
+{
+    struct media *media = aligned_alloc(64, sizeof(*media));
+    enum sealtape_status st;
+
+    if (!media)
+        return diag_fail(diag, SEALTAPE_E_MEMORY, "no memory for a recording");
+    memset(media, 0, sizeof(*media));
+    st = entry_new(folder, evidence->texts[EVIDENCE_MEDIA_ID],
+            evidence->texts[EVIDENCE_RECORDING_ID], ENTRY_RECORDING, &media->entry);
+    if (st != SEALTAPE_OK) {
+        free(media);
+        return diag_fail(diag, st, "no memory for a recording");
+    }
+    media->shares = 1;
+    media->evidence = evidence;
+    media->bin_fd = media->commit_fd = -1;
+    pthread_mutex_init(&media->files, NULL);
+    digest_init(&media->digest);
+    feed_init(&media->feed, memory, closing);
+    memcpy(media->first_closing, closing, CIPHER_BLOCK_SIZE);
+    *ret_media = media;
+    return SEALTAPE_OK;
+}
+
+struct media *media_acquire(struct media *media)
+{
+    atomic_fetch_add(&media->shares, 1);
+    return media;
+}
+
+void media_release(struct media **media)
+{
+    struct media *m = TAKE(*media);
+
+    if (!m || atomic_fetch_sub(&m->shares, 1) != 1)
+        return;
+    feed_clear(&m->feed);
+    file_close(&m->bin_fd);
+    file_close(&m->commit_fd);
+    digest_clear(&m->digest);
+    evidence_free(&m->evidence);
+    entry_release(&m->entry);
+    pthread_mutex_destroy(&m->files);
+    free(m);
+}
+
+void media_keep_evidence(struct media *media)
+{
+    media->evidence = NULL;
+}
+
+struct feed *media_feed(struct media *media)
+{
+    return &media->feed;
+}
+
+struct evidence *media_evidence(struct media *media)
+{
+    return media->evidence;
+}
+
+struct entry *media_entry(struct media *media)
+{
+    return media->entry;
+}
+
+void media_discard(struct media *media)
+{
+    atomic_store(&media->discard, true);
+    entry_want_discard(media->entry);
+}
+
+bool media_finished(const struct media *media)
+{
+    return atomic_load(&media->finished);
+}
+
+uint64_t media_flushed(const struct media *media)
+{
+    return atomic_load(&media->flushed);
+}
+
+const char *media_outcome(const struct media *media)
+{
+    return media->outcome;
+}
+
+void media_sha256(const struct media *media, char ret_hex[65])
+{
+    hex_encode(media->slot.sha256, COMMIT_DIGEST_SIZE, ret_hex);
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+/* UTC of a monotonic moment. Counted from the start: a clock that jumps during a call does not
+ * change how long it was. */
+static int64_t utc_of(const struct media *media, uint64_t ns)
+{
+    const struct evidence *e = media->evidence;
+
+    if (ns < e->start_ns)
+        return e->start_utc_ms;
+    return e->start_utc_ms + (int64_t)((ns - e->start_ns) / NS_PER_MS);
+}
+
+/* Media time: from the bytes where their rate is known, else elapsed less pauses. */
+static uint64_t media_ms(
+        const struct media *media, uint64_t plain_size, uint64_t header_bytes, uint64_t ns)
+{
+    const struct evidence *e = media->evidence;
+
+    if (e->byte_rate)
+        return (plain_size - header_bytes) * 1000 / e->byte_rate;
+    if (ns <= e->start_ns + media->paused_ns)
+        return 0;
+    return (ns - e->start_ns - media->paused_ns) / NS_PER_MS;
+}
+
+/* --- evidence ------------------------------------------------------------- */
+
+static enum sealtape_status take_mark(struct media *media, const struct feed_mark *mark)
+{
+    int64_t at = (int64_t)media_ms(media, mark->plain_size, mark->header_bytes, mark->ns);
+    struct evidence *evidence = media->evidence;
+    uint64_t paused;
+
+    switch (mark->kind) {
+    case FEED_MASK:
+        return evidence_begin_span(evidence, false, at);
+    case FEED_UNMASK:
+        evidence_end_span(evidence, false, at, 0);
+        return SEALTAPE_OK;
+    case FEED_PAUSE:
+        media->pause_began_ns = mark->ns;
+        return evidence_begin_span(evidence, true, at);
+    case FEED_RESUME:
+        paused = mark->ns - media->pause_began_ns;
+        media->paused_ns += paused;
+        at = (int64_t)media_ms(media, mark->plain_size, mark->header_bytes, mark->ns);
+        evidence_end_span(evidence, true, at, (int64_t)(paused / NS_PER_MS));
+        return SEALTAPE_OK;
+    case FEED_GAP:
+        return evidence_add_gap(evidence, mark->plain_size, mark->bytes, utc_of(media, mark->ns));
+    }
+    return SEALTAPE_OK;
+}
+
+static enum sealtape_status take_marks(struct media *media)
+{
+    enum sealtape_status st = SEALTAPE_OK;
+    struct feed_mark mark;
+
+    while (st == SEALTAPE_OK && feed_take_mark(&media->feed, &mark))
+        st = take_mark(media, &mark);
+    return st;
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+static int open_directory(const struct media *media, struct diag *diag)
+{
+    char path[ENTRY_PATH_SIZE];
+    int fd;
+
+    entry_path(media->entry, NULL, path);
+    fd = openat(folder_fd(entry_folder(media->entry)), path,
+            O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        ignore(diag_fail(diag, SEALTAPE_E_IO, "%s: cannot open: %s", path, strerror(errno)));
+    return fd;
+}
+
+static enum sealtape_status build_document(struct media *media, struct document **ret_document,
+        uint64_t *ret_version, struct diag *diag)
+{
+    struct folder *folder = entry_folder(media->entry);
+    enum sealtape_status st;
+
+    if (media->sequence == 0) {
+        st = folder_take_sequence(folder, media->evidence->tenant_dbid, &media->sequence);
+        if (st != SEALTAPE_OK)
+            return diag_fail(diag, st, "no number for another tenant");
+    }
+    *ret_version = evidence_version(media->evidence);
+    return document_build(
+            media->evidence, folder_epoch(folder), media->sequence, ret_document, diag);
+}
+
+/* Write the document as the next revision: the first under its own name, later ones as
+ * .json.<n> until a sync round has made them durable. */
+static enum sealtape_status write_document(struct media *media, int directory,
+        const struct document *document, uint64_t version, struct diag *diag)
+{
+    char name[ENTRY_MEDIA_ID_SIZE + 32];
+    enum sealtape_status st;
+    char *text = NULL;
+    size_t len = 0;
+
+    st = document_text(document, &text, &len);
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "no memory for the document");
+    if (media->created)
+        (void)snprintf(name, sizeof(name), "%s.json.%u", entry_media_id(media->entry),
+                media->revision + 1);
+    else
+        (void)snprintf(name, sizeof(name), "%s.json", entry_media_id(media->entry));
+    st = file_replace(directory, name, text, len, 0, diag);
+    free(text);
+    if (st != SEALTAPE_OK)
+        return st;
+    if (media->created)
+        media->revision++;
+    media->evidence_version = version;
+    return SEALTAPE_OK;
+}
+
+static int create_file(
+        const struct media *media, int directory, const char *suffix, int flags, struct diag *diag)
+{
+    char name[ENTRY_MEDIA_ID_SIZE + 16];
+    int fd;
+
+    (void)snprintf(name, sizeof(name), "%s%s", entry_media_id(media->entry), suffix);
+    fd = openat(directory, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    if (fd < 0)
+        ignore(diag_fail(diag, SEALTAPE_E_IO, "%s: cannot create: %s", name, strerror(errno)));
+    return fd;
+}
+
+static void slot_of(
+        const struct media *media, const struct feed_point *point, struct commit_slot *ret_slot)
+{
+    *ret_slot = (struct commit_slot){
+            .sequence = media->slot.sequence + 1,
+            .offset = media->digest.bytes,
+            .plain_size = point->plain_size,
+            .lost_bytes = point->lost_bytes,
+            .media_ms = media_ms(media, point->plain_size, point->header_bytes, point->audio_ns),
+            .last_audio_utc_ms = utc_of(media, point->audio_ns),
+            .closing_len = CIPHER_BLOCK_SIZE,
+    };
+    memcpy(ret_slot->closing, point->closing, CIPHER_BLOCK_SIZE);
+    digest_now(&media->digest, ret_slot->sha256);
+}
+
+/* Document, empty .bin and a commit file that closes the empty message, in a directory that
+ * has not got its name yet. */
+static enum sealtape_status fill_directory(struct media *media, int directory, struct diag *diag)
+{
+    CLEANUP(document_free) struct document *document = NULL;
+    uint8_t image[COMMIT_FILE_SIZE];
+    struct feed_point empty = {0};
+    enum sealtape_status st;
+    struct commit_slot slot;
+    uint64_t version;
+
+    st = build_document(media, &document, &version, diag);
+    if (st == SEALTAPE_OK)
+        st = write_document(media, directory, document, version, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    media->commit_fd = create_file(media, directory, ".commit", 0, diag);
+    media->bin_fd = create_file(media, directory, ".bin", 0, diag);
+    if (media->commit_fd < 0 || media->bin_fd < 0)
+        return SEALTAPE_E_IO;
+    memcpy(empty.closing, media->first_closing, CIPHER_BLOCK_SIZE);
+    slot_of(media, &empty, &slot);
+    commit_image(&slot, image);
+    if (file_write_at(media->commit_fd, image, sizeof(image), 0) != SEALTAPE_OK)
+        return diag_fail(diag, SEALTAPE_E_IO, "commit file: cannot write: %s", strerror(errno));
+    media->slot = media->synced = slot;
+    return SEALTAPE_OK;
+}
+
+/* The files are made in recording/<mediaId>.new, which then gets its name: what a crash leaves
+ * of it is told from a recording at once. */
+static enum sealtape_status create_files(struct media *media, struct diag *diag)
+{
+    CLEANUP(file_close) int directory = -1;
+    char path[ENTRY_PATH_SIZE], temporary[ENTRY_PATH_SIZE + 8];
+    int fd = folder_fd(entry_folder(media->entry));
+    enum sealtape_status st;
+
+    entry_path(media->entry, NULL, path);
+    (void)snprintf(temporary, sizeof(temporary), "%s.new", path);
+    if (mkdirat(fd, temporary, 0700) != 0 && errno != EEXIST)
+        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot make: %s", temporary, strerror(errno));
+    directory = openat(fd, temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (directory < 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot open: %s", temporary, strerror(errno));
+    st = fill_directory(media, directory, diag);
+    if (st == SEALTAPE_OK && renameat(fd, temporary, fd, path) != 0)
+        st = diag_fail(diag, SEALTAPE_E_IO, "%s: cannot name it: %s", path, strerror(errno));
+    if (st != SEALTAPE_OK) {
+        file_close(&media->bin_fd);
+        file_close(&media->commit_fd);
+        return st;
+    }
+    media->created = true;
+    return SEALTAPE_OK;
+}
+
+/* --- flushing ------------------------------------------------------------- */
+
+/* Take @len written bytes out of the feed and into the digest. */
+static enum sealtape_status account(struct media *media, const struct iovec *vectors, size_t len)
+{
+    size_t left = len;
+
+    for (size_t i = 0; left > 0; i++) {
+        size_t n = vectors[i].iov_len < left ? vectors[i].iov_len : left;
+        enum sealtape_status st = digest_update(&media->digest, vectors[i].iov_base, n);
+
+        if (st != SEALTAPE_OK) {
+            feed_consume(&media->feed, len - left);
+            return st;
+        }
+        left -= n;
+    }
+    feed_consume(&media->feed, len);
+    return SEALTAPE_OK;
+}
+
+static enum sealtape_status write_bytes(struct media *media, uint64_t end, struct diag *diag)
+{
+    struct iovec vectors[VECTORS_MAX];
+    enum sealtape_status st;
+
+    while (media->digest.bytes < end) {
+        int count = feed_peek(&media->feed, end, vectors, VECTORS_MAX);
+        ssize_t n = pwritev(media->bin_fd, vectors, count, (off_t)media->digest.bytes);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            errno = ENOSPC;
+        if (n <= 0)
+            return diag_fail(diag, SEALTAPE_E_IO, "cannot write: %s", strerror(errno));
+        folder_count_bytes(entry_folder(media->entry), n);
+        st = account(media, vectors, (size_t)n);
+        if (st != SEALTAPE_OK)
+            return diag_fail(diag, st, "no memory for digests");
+        atomic_store(&media->flushed, media->digest.bytes);
+    }
+    return SEALTAPE_OK;
+}
+
+static enum sealtape_status write_slot(
+        struct media *media, const struct commit_slot *slot, struct diag *diag)
+{
+    if (commit_write(media->commit_fd, COMMIT_FLUSHED, slot) != SEALTAPE_OK)
+        return diag_fail(diag, SEALTAPE_E_IO, "commit file: cannot write: %s", strerror(errno));
+    media->slot = *slot;
+    return SEALTAPE_OK;
+}
+
+static enum sealtape_status write_evidence(struct media *media, struct diag *diag)
+{
+    CLEANUP(document_free) struct document *document = NULL;
+    CLEANUP(file_close) int directory = -1;
+    enum sealtape_status st;
+    uint64_t version;
+
+    directory = open_directory(media, diag);
+    if (directory < 0)
+        return SEALTAPE_E_IO;
+    st = build_document(media, &document, &version, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    return write_document(media, directory, document, version, diag);
+}
+
+static const char *outcome_of(struct media *media, const struct feed_point *point)
+{
+    if (media->evidence->gaps_count > 0 || point->lost_bytes > 0)
+        return "degraded";
+    return point->plain_size == 0 ? "empty" : "complete";
+}
+
+static enum sealtape_status finish_document(
+        struct media *media, const struct feed_point *point, struct document *document)
+{
+    struct commit_slot slot;
+    struct document_final final;
+
+    if (atomic_load(&media->discard))
+        return document_discard(document, utc_of(media, clock_monotonic_ns()));
+    slot_of(media, point, &slot);
+    media->outcome = outcome_of(media, point);
+    final = (struct document_final){
+            .outcome = media->outcome,
+            .size = media->digest.bytes,
+            .plain_size = point->plain_size,
+            .duration_ms = slot.media_ms,
+            .stop_utc_ms = utc_of(media, clock_monotonic_ns()),
+            .sha256 = slot.sha256,
+            .chunk_digests = media->digest.chunks,
+            .chunk_digests_count = media->digest.chunks_count,
+            .lost_bytes = point->lost_bytes,
+    };
+    return document_finish(document, &final);
+}
+
+static enum sealtape_status write_closing(
+        struct media *media, const struct feed_point *point, struct diag *diag)
+{
+    enum sealtape_status st;
+
+    if (media->closing_written || atomic_load(&media->discard))
+        return SEALTAPE_OK;
+    if (file_write_at(media->bin_fd, point->closing, CIPHER_BLOCK_SIZE, media->digest.bytes)
+            != SEALTAPE_OK)
+        return diag_fail(diag, SEALTAPE_E_IO, "cannot write: %s", strerror(errno));
+    st = digest_update(&media->digest, point->closing, CIPHER_BLOCK_SIZE);
+    if (st == SEALTAPE_OK)
+        st = digest_end(&media->digest);
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "no memory for digests");
+    media->closing_written = true;
+    folder_count_bytes(entry_folder(media->entry), CIPHER_BLOCK_SIZE);
+    atomic_store(&media->flushed, media->digest.bytes);
+    return SEALTAPE_OK;
+}
+
+/* The end: closing bytes, then the document that counts them, then the slot that says so. */
+static enum sealtape_status finish(
+        struct media *media, const struct feed_point *point, struct diag *diag)
+{
+    CLEANUP(document_free) struct document *document = NULL;
+    CLEANUP(file_close) int directory = -1;
+    enum sealtape_status st;
+    struct commit_slot slot;
+    uint64_t version;
+
+    st = write_closing(media, point, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    directory = open_directory(media, diag);
+    if (directory < 0)
+        return SEALTAPE_E_IO;
+    st = build_document(media, &document, &version, diag);
+    if (st == SEALTAPE_OK)
+        st = finish_document(media, point, document);
+    if (st == SEALTAPE_OK)
+        st = write_document(media, directory, document, version, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    slot_of(media, point, &slot);
+    slot.closed = true;
+    slot.closing_len = 0;
+    st = write_slot(media, &slot, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    if (atomic_load(&media->discard)) {
+        if (ftruncate(media->bin_fd, 0) != 0)
+            return diag_fail(diag, SEALTAPE_E_IO, "cannot empty: %s", strerror(errno));
+        folder_count_bytes(entry_folder(media->entry), -(int64_t)media->digest.bytes);
+    }
+    media->outcome = atomic_load(&media->discard) ? "discarded" : media->outcome;
+    entry_set_readable(media->entry, atomic_load(&media->discard) ? 0 : media->digest.bytes);
+    entry_set_complete(media->entry);
+    atomic_store(&media->finished, true);
+    return SEALTAPE_OK;
+}
+
+static bool has_moved(const struct media *media, const struct feed_point *point)
+{
+    const struct feed_point *old = &media->point;
+
+    return point->end != old->end || point->plain_size != old->plain_size
+           || point->lost_bytes != old->lost_bytes || point->audio_ns != old->audio_ns;
+}
+
+static enum sealtape_status flush(struct media *media, bool *ret_changed, struct diag *diag)
+{
+    enum sealtape_status st;
+    struct feed_point point;
+    struct commit_slot slot;
+
+    feed_get_point(&media->feed, &point);
+    if (!media->created) {
+        st = create_files(media, diag);
+        if (st != SEALTAPE_OK)
+            return st;
+        *ret_changed = true;
+    }
+    st = take_marks(media);
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "no memory for evidence");
+    if (media->evidence_version != evidence_version(media->evidence) && !point.ended) {
+        st = write_evidence(media, diag);
+        if (st != SEALTAPE_OK)
+            return st;
+        *ret_changed = true;
+    }
+    if (has_moved(media, &point)) {
+        st = write_bytes(media, point.end, diag);
+        if (st != SEALTAPE_OK)
+            return st;
+        media->point = point;
+        slot_of(media, &point, &slot);
+        st = write_slot(media, &slot, diag);
+        if (st != SEALTAPE_OK)
+            return st;
+        entry_set_readable(media->entry, media->digest.bytes);
+        *ret_changed = true;
+    }
+    if (!point.ended)
+        return SEALTAPE_OK;
+    *ret_changed = true;
+    return finish(media, &point, diag);
+}
+
+enum sealtape_status media_flush(struct media *media, bool *ret_changed, struct diag *diag)
+{
+    enum sealtape_status st;
+
+    *ret_changed = false;
+    if (media_finished(media))
+        return SEALTAPE_OK;
+    if (pthread_mutex_trylock(&media->files) != 0)
+        return SEALTAPE_E_AGAIN;
+    st = flush(media, ret_changed, diag);
+    pthread_mutex_unlock(&media->files);
+    if (st != SEALTAPE_OK)
+        diag_prefix(diag, "%s: ", entry_media_id(media->entry));
+    return st;
+}
+
+uint64_t media_unflushed_ns(struct media *media, uint64_t now_ns)
+{
+    struct feed_point point;
+
+    feed_get_point(&media->feed, &point);
+    if (point.plain_size == media->slot.plain_size) {
+        media->waiting_since_ns = 0;
+        return 0;
+    }
+    if (media->waiting_since_ns == 0)
+        media->waiting_since_ns = now_ns;
+    return now_ns - media->waiting_since_ns;
+}
+
+uint64_t media_new_losses(struct media *media)
+{
+    struct feed_point point;
+    uint64_t news;
+
+    feed_get_point(&media->feed, &point);
+    news = point.lost_bytes - media->losses_told;
+    media->losses_told = point.lost_bytes;
+    return news;
+}
+
+bool media_begin_wait(struct media *media)
+{
+    return !atomic_exchange(&media->waiting, true);
+}
+
+void media_end_wait(struct media *media)
+{
+    atomic_store(&media->waiting, false);
+}
+
+bool media_set_durable(struct media *media)
+{
+    return !atomic_exchange(&media->durable, true);
+}
+
+void media_set_closed(struct media *media)
+{
+    atomic_store(&media->closed, true);
+}
+
+bool media_is_closed(const struct media *media)
+{
+    return atomic_load(&media->closed);
+}
+
+/* --- syncing -------------------------------------------------------------- */
+
+bool media_snapshot(struct media *media, struct media_snapshot *ret_snapshot)
+{
+    bool created;
+
+    pthread_mutex_lock(&media->files);
+    created = media->created;
+    *ret_snapshot = (struct media_snapshot){
+            .slot = media->slot, .revision = media->revision, .finished = media_finished(media)};
+    pthread_mutex_unlock(&media->files);
+    return created;
+}
+
+static enum sealtape_status name_document(struct media *media, unsigned revision, struct diag *diag)
+{
+    char from[ENTRY_PATH_SIZE], to[ENTRY_PATH_SIZE], suffix[32];
+    int fd = folder_fd(entry_folder(media->entry));
+
+    (void)snprintf(suffix, sizeof(suffix), ".json.%u", revision);
+    entry_path(media->entry, suffix, from);
+    entry_path(media->entry, ".json", to);
+    if (renameat(fd, from, fd, to) != 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot rename: %s", from, strerror(errno));
+    for (unsigned older = media->revision_synced + 1; older < revision; older++) {
+        (void)snprintf(suffix, sizeof(suffix), ".json.%u", older);
+        entry_path(media->entry, suffix, from);
+        /* Recovery takes the newest; an old one that stays is only untidy. */
+        ignore(unlinkat(fd, from, 0));
+    }
+    media->revision_synced = revision;
+    return SEALTAPE_OK;
+}
+
+enum sealtape_status media_synced(
+        struct media *media, const struct media_snapshot *snapshot, struct diag *diag)
+{
+    enum sealtape_status st = SEALTAPE_OK;
+
+    if (snapshot->revision > media->revision_synced)
+        st = name_document(media, snapshot->revision, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    if (commit_write(media->commit_fd, COMMIT_SYNCED, &snapshot->slot) != SEALTAPE_OK)
+        return diag_fail(diag, SEALTAPE_E_IO, "%s: commit file: cannot write: %s",
+                entry_media_id(media->entry), strerror(errno));
+    media->synced = snapshot->slot;
+    return SEALTAPE_OK;
+}
+
+/* Copy .bin to a new file through its digest. What the disk gives back may differ from what
+ * was written; *ret_same says so. */
+static enum sealtape_status copy_media(
+        struct media *media, int to, struct digest *digest, bool *ret_same, struct diag *diag)
+{
+    uint8_t buffer[65536], now[SHA256_DIGEST_SIZE], then[SHA256_DIGEST_SIZE];
+    enum sealtape_status st;
+    size_t n;
+
+    while (digest->bytes < media->digest.bytes) {
+        uint64_t left = media->digest.bytes - digest->bytes;
+        size_t want = left < sizeof(buffer) ? (size_t)left : sizeof(buffer);
+
+        st = file_read_at(media->bin_fd, buffer, want, digest->bytes, &n);
+        if (st != SEALTAPE_OK || n != want) {
+            /* Unreadable: zeros keep the offsets, and the gap says that they are none of ours. */
+            memset(buffer, 0, want);
+        }
+        if (file_write_at(to, buffer, want, digest->bytes) != SEALTAPE_OK)
+            return diag_fail(diag, SEALTAPE_E_IO, "cannot copy: %s", strerror(errno));
+        st = digest_update(digest, buffer, want);
+        if (st != SEALTAPE_OK)
+            return diag_fail(diag, st, "no memory for digests");
+    }
+    digest_now(digest, now);
+    digest_now(&media->digest, then);
+    *ret_same = memcmp(now, then, sizeof(now)) == 0;
+    return SEALTAPE_OK;
+}
+
+/* New .bin and .commit in place of the old ones, all of it durable. */
+static enum sealtape_status replace_files(
+        struct media *media, int directory, struct digest *digest, struct diag *diag)
+{
+    CLEANUP(file_close) int bin = create_file(media, directory, ".bin.new", 0, diag);
+    CLEANUP(file_close) int commit = create_file(media, directory, ".commit.new", 0, diag);
+    char from[ENTRY_PATH_SIZE], to[ENTRY_PATH_SIZE];
+    int fd = folder_fd(entry_folder(media->entry));
+    uint8_t image[COMMIT_FILE_SIZE];
+    enum sealtape_status st;
+    bool same = true;
+
+    if (bin < 0 || commit < 0)
+        return SEALTAPE_E_IO;
+    st = copy_media(media, bin, digest, &same, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    if (!same) {
+        digest_now(digest, media->slot.sha256);
+        st = evidence_add_gap(media->evidence, media->synced.plain_size,
+                media->slot.plain_size - media->synced.plain_size, clock_utc_ms());
+        if (st != SEALTAPE_OK)
+            return diag_fail(diag, st, "no memory for evidence");
+    }
+    commit_image(&media->slot, image);
+    if (file_write_at(commit, image, sizeof(image), 0) != SEALTAPE_OK || fsync(bin) != 0
+            || fsync(commit) != 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "cannot copy: %s", strerror(errno));
+    entry_path(media->entry, ".bin.new", from);
+    entry_path(media->entry, ".bin", to);
+    if (renameat(fd, from, fd, to) != 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot rename: %s", from, strerror(errno));
+    entry_path(media->entry, ".commit.new", from);
+    entry_path(media->entry, ".commit", to);
+    if (renameat(fd, from, fd, to) != 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot rename: %s", from, strerror(errno));
+    file_close(&media->bin_fd);
+    file_close(&media->commit_fd);
+    media->bin_fd = bin;
+    media->commit_fd = commit;
+    bin = commit = -1;
+    return SEALTAPE_OK;
+}
+
+static enum sealtape_status rescue(struct media *media, struct diag *diag)
+{
+    CLEANUP(file_close) int directory = -1;
+    enum sealtape_status st;
+    struct digest digest;
+
+    /* A file whose pages were written back tells the same error to each descriptor once; one
+     * that tells none is durable by this. */
+    if (fsync(media->bin_fd) == 0 && fsync(media->commit_fd) == 0)
+        return SEALTAPE_OK;
+    directory = open_directory(media, diag);
+    if (directory < 0)
+        return SEALTAPE_E_IO;
+    digest_init(&digest);
+    st = replace_files(media, directory, &digest, diag);
+    if (st != SEALTAPE_OK) {
+        digest_clear(&digest);
+        return st;
+    }
+    digest_clear(&media->digest);
+    media->digest = digest;
+    /* Documents of this round may be lost too: the writer makes them again, and at the end the
+     * final one with the digests as they are now. */
+    media->evidence_version = 0;
+    media->closing_written = media_finished(media);
+    if (media_finished(media)) {
+        st = digest_end(&media->digest);
+        atomic_store(&media->finished, false);
+    }
+    if (st != SEALTAPE_OK || file_sync_dir(directory) != SEALTAPE_OK)
+        return diag_fail(diag, SEALTAPE_E_IO, "cannot sync the directory: %s", strerror(errno));
+    return SEALTAPE_OK;
+}
+
+enum sealtape_status media_rescue(struct media *media, struct diag *diag)
+{
+    enum sealtape_status st;
+
+    pthread_mutex_lock(&media->files);
+    st = rescue(media, diag);
+    pthread_mutex_unlock(&media->files);
+    if (st != SEALTAPE_OK)
+        diag_prefix(diag, "%s: ", entry_media_id(media->entry));
+    return st;
+}
