@@ -7,10 +7,12 @@
 
 static const struct tool *const tools[] = {
         &tool_record,
+        &tool_check,
 
         &tool_inspect,
         &tool_open,
         &tool_verify,
+        &tool_spool,
 };
 
 static void list(FILE *to)

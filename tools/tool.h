@@ -25,9 +25,11 @@ struct tool {
     enum tool_exit (*run)(int argc, char **argv);
 };
 
+extern const struct tool tool_check;
 extern const struct tool tool_inspect;
 extern const struct tool tool_open;
 extern const struct tool tool_record;
+extern const struct tool tool_spool;
 extern const struct tool tool_verify;
 
 /* --help of a subcommand, on stdout. */

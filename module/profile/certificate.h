@@ -1,10 +1,18 @@
 /*
- * Recording certificates and the trust that they are checked against. The one
- * home of X.509 (GnuTLS).
+ * Recording certificates and the trust that they are checked against.
  *
  * RFC 5280 path validation: chain to a root through intermediates, dates, CRLs
  * where given, keyEncipherment where keyUsage is present, RSA of 2048 to 8192
- * bits. Extended key usage is not asked for.
+ * bits. Extended key usage is not asked for; policies and name constraints are
+ * not processed (the latter, where critical, are refused).
+ *
+ * Every certificate of the roots file is a root, self-signed or not; one that is
+ * a recipient itself needs nothing above it. An issuer without a CRL in the file
+ * is not checked for revocations. One whose CRLs are all past their nextUpdate,
+ * or none of them signed by it, falls under `crl-stale`; a stale list still
+ * revokes what it names. `weak-keys` = warn lets RSA of 1024 to 2047 bits and
+ * SHA-1 pass; MD5 and less never do. The signature of a root over itself does
+ * not count. Nothing depends on the host's GnuTLS configuration.
  */
 #ifndef SEALTAPE_PROFILE_CERTIFICATE_H
 #define SEALTAPE_PROFILE_CERTIFICATE_H

@@ -1,6 +1,6 @@
 /*
- * One X.509 certificate, taken apart once: what certificate.c, trust.c and
- * nobody else need of it. With trust.c the one home of GnuTLS's X.509.
+ * One X.509 certificate, taken apart once. The one home of GnuTLS's X.509: what
+ * else needs it includes this header.
  */
 #ifndef SEALTAPE_PROFILE_X509_H
 #define SEALTAPE_PROFILE_X509_H

@@ -342,11 +342,12 @@ enum sealtape_status envelope_encode(unsigned key_bits, const uint8_t iv[ENVELOP
     st = recipients_join(&encoded, &set);
     if (st == SEALTAPE_OK)
         st = algorithm_encode(definitions, row->oid, iv, &algorithm, diag);
-    if (st != SEALTAPE_OK)
-        return st;
     frame.recipients = set;
     frame.algorithm = algorithm;
-    st = frame_build(&frame, ret_der, ret_len);
+    if (st == SEALTAPE_OK)
+        st = frame_build(&frame, ret_der, ret_len);
+    if (st == SEALTAPE_E_MEMORY)
+        return diag_fail(diag, st, "no memory for an envelope");
     for (size_t i = 0; st == SEALTAPE_OK && i < count; i++)
         ret_order[i] = encoded.all[i].index;
     return st;
@@ -683,7 +684,7 @@ enum sealtape_status envelope_decode(const uint8_t *der, size_t len, uint64_t to
                 diag, SEALTAPE_E_USAGE, "the envelope is larger than %zu bytes", FRAME_MAX);
     envelope = calloc(1, sizeof(*envelope));
     if (!envelope)
-        return SEALTAPE_E_MEMORY;
+        return diag_fail(diag, SEALTAPE_E_MEMORY, "no memory for an envelope");
     envelope->content_offset = frame.content_offset;
     envelope->content_len = frame.content_len;
     envelope->recipients_count = frame.recipients_count;

@@ -265,6 +265,32 @@ static void a_root_of_the_same_name_with_another_key_is_refused(void **state)
     pki_clear(&other);
 }
 
+static void an_intermediate_among_the_roots_is_a_root(void **state)
+{
+    struct look look = good();
+
+    (void)state;
+    look.between = NULL;
+    look.trusted.roots[0] = &inter;
+    assert_taken(&look, NULL);
+}
+
+static void a_leaf_with_one_changed_bit_is_refused(void **state)
+{
+    struct look look = good();
+    struct pki_issued changed = leaf;
+
+    (void)state;
+    changed.der.data = malloc(leaf.der.size);
+    assert_non_null(changed.der.data);
+    memcpy(changed.der.data, leaf.der.data, leaf.der.size);
+    changed.der.data[leaf.der.size - 1] ^= 1;
+    look.leaf = &changed;
+    assert_refused(&look, "damaged: the signature on C=US,O=Example,CN=rec is not one of "
+                          "C=US,O=Example,CN=Recording CA");
+    free(changed.der.data);
+}
+
 static void a_self_signed_certificate_is_taken_only_as_a_root(void **state)
 {
     struct pki_request request = request_leaf();
@@ -721,6 +747,41 @@ static void roots_that_cannot_be_read_are_refused_with_file_and_line(void **stat
     free(pem);
 }
 
+static void assert_loads(const char *roots, size_t len)
+{
+    struct trust *trust = NULL;
+    struct diag diag = {""};
+
+    assert_int_equal(file_replace(AT_FDCWD, "roots.pem", roots, len, 0, NULL), SEALTAPE_OK);
+    if (load("roots.pem", NULL, &trust, &diag) != SEALTAPE_OK)
+        fail_msg("%s", diag.text);
+    trust_release(&trust);
+}
+
+static void roots_are_read_with_words_between_crlf_and_in_der(void **state)
+{
+    char *pem = NULL, *text, *to;
+
+    (void)state;
+    pki_pem(&pem, "CERTIFICATE", &root.der);
+    assert_true(asprintf(&text, "the first\n%s\nthe second\n%s", pem, pem) > 0);
+    assert_loads(text, strlen(text));
+    free(text);
+    text = to = calloc(2, strlen(pem) + 1);
+    assert_non_null(text);
+    for (const char *from = pem; *from; from++) {
+        if (*from == '\n')
+            *to++ = '\r';
+        *to++ = *from;
+    }
+    assert_loads(text, strlen(text));
+    /* Without the last newline. */
+    assert_loads(pem, strlen(pem) - 1);
+    assert_loads((const char *)root.der.data, root.der.size);
+    free(text);
+    free(pem);
+}
+
 struct looker {
     struct certificate *certificate;
     struct trust *trusts[2];
@@ -796,6 +857,8 @@ int main(void)
             cmocka_unit_test(a_missing_intermediate_is_refused_and_says_what_to_add),
             cmocka_unit_test(an_unknown_root_is_refused),
             cmocka_unit_test(a_root_of_the_same_name_with_another_key_is_refused),
+            cmocka_unit_test(an_intermediate_among_the_roots_is_a_root),
+            cmocka_unit_test(a_leaf_with_one_changed_bit_is_refused),
             cmocka_unit_test(a_self_signed_certificate_is_taken_only_as_a_root),
             cmocka_unit_test(dates_of_the_whole_chain_are_refused_outside_their_time),
             cmocka_unit_test(an_expired_root_is_refused),
@@ -816,6 +879,7 @@ int main(void)
             cmocka_unit_test(control_characters_in_names_are_escaped),
             cmocka_unit_test(what_is_not_a_certificate_is_refused),
             cmocka_unit_test(roots_that_cannot_be_read_are_refused_with_file_and_line),
+            cmocka_unit_test(roots_are_read_with_words_between_crlf_and_in_der),
             cmocka_unit_test(many_threads_may_look_at_once),
             cmocka_unit_test(a_look_from_the_cache_is_quick),
     };
