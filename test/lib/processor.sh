@@ -27,7 +27,7 @@ processor_start()
 
 processor_settled()
 {
-    grep -q '^listening on ' "$SCRATCH/processor.log" || process_gone "$PROCESSOR_PID"
+    grep -qs '^listening on ' "$SCRATCH/processor.log" || process_gone "$PROCESSOR_PID"
 }
 
 processor_document()
