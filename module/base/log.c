@@ -48,7 +48,7 @@ void log_line(enum sealtape_log_level level, enum log_number number, const char 
     context = sink_context;
     pthread_mutex_unlock(&sink_lock);
     if (to)
-        to(context, level, number, recording_id, message);
+        to(context, (int)level, number, recording_id, message);
     else
-        write_stderr(level, number, recording_id, message);
+        write_stderr((int)level, number, recording_id, message);
 }

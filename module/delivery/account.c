@@ -36,6 +36,19 @@ static bool same_file(const struct stat *a, const struct stat *b)
            && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+static enum sealtape_status password_check(
+        const char *password, const char *from, struct diag *diag)
+{
+    if (!password || !password[0])
+        return diag_fail(diag, SEALTAPE_E_CONFIG, "%s: expected a password, found nothing", from);
+    for (const char *c = password; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            return diag_fail(diag, SEALTAPE_E_CONFIG,
+                    "%s: expected one line, found control characters", from);
+    }
+    return SEALTAPE_OK;
+}
+
 static enum sealtape_status password_read(struct account *account, struct diag *diag)
 {
     const char *path = account->destination->password_file;
@@ -53,13 +66,13 @@ static enum sealtape_status password_read(struct account *account, struct diag *
         return st;
     while (len > 0 && (bytes[len - 1] == '\n' || bytes[len - 1] == '\r'))
         bytes[--len] = '\0';
-    if (len == 0)
-        return diag_fail(diag, SEALTAPE_E_CONFIG, "%s: expected a password, found nothing", path);
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f)
-            return diag_fail(diag, SEALTAPE_E_CONFIG,
-                    "%s: expected one line, found control characters", path);
-    }
+    /* A NUL inside would cut it. */
+    if (strlen(bytes) != len)
+        return diag_fail(
+                diag, SEALTAPE_E_CONFIG, "%s: expected one line, found control characters", path);
+    st = password_check(bytes, path, diag);
+    if (st != SEALTAPE_OK)
+        return st;
     password_free(&account->password);
     account->password = TAKE(bytes);
     account->seen = now;
@@ -75,6 +88,14 @@ enum sealtape_status account_password(
     if (!account->destination->username) {
         *ret_password = NULL;
         return SEALTAPE_OK;
+    }
+    if (account->destination->password_env) {
+        const char *value = getenv(account->destination->password_env);
+
+        st = password_check(value, account->destination->password_env, diag);
+        if (st == SEALTAPE_OK)
+            *ret_password = value;
+        return st;
     }
     if (!account->destination->password_file) {
         *ret_password = "";

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 
 #include "base/diag.h"
-#include "profile/url.h"
 #include "profile/config.h"
+#include "profile/url.h"
 
 struct account {
     const struct config_destination *destination; /* borrowed */
@@ -27,9 +27,9 @@ enum sealtape_status account_init(struct account *account,
 void account_clear(struct account *account);
 
 /*
- * The password as it is now: read again when the file has changed or after
- * account_distrust(). [transfer; waits for disk] @ret_password is borrowed until
- * the next call, NULL where the account has no user name.
+ * The password as it is now: from the environment, or from the file, which is read
+ * again when it has changed or after account_distrust(). [transfer; waits for disk]
+ * @ret_password is borrowed until the next call, NULL where the account has no user name.
  *
  *   SEALTAPE_E_IO      the file cannot be read; the words never hold its content
  *   SEALTAPE_E_CONFIG  a password with control characters, or none

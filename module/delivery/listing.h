@@ -14,6 +14,8 @@
 /*
  * The one getcontentlength of a multistatus document. [transfer]
  *
+ * A NUL stands behind the @len bytes.
+ *
  *   SEALTAPE_E_CONFIG  not well-formed
  *   SEALTAPE_E_STATE   it names no length, or several that differ
  */

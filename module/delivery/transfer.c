@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,7 @@ enum sealtape_status transfer_start_at(const struct pace *pace, const struct con
 {
     CLEANUP(transfer_free) struct transfer *transfer = calloc(1, sizeof(*transfer));
     pthread_condattr_t attributes;
+    sigset_t all, old;
     enum sealtape_status st;
     int rc;
 
@@ -275,7 +277,11 @@ enum sealtape_status transfer_start_at(const struct pace *pace, const struct con
     st = courier_init(&transfer->depot.courier, config, pace, diag);
     if (st != SEALTAPE_OK)
         return st;
+    /* The host's signals are not for our threads; a resolver's thread inherits the mask. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
     rc = pthread_create(&transfer->thread, NULL, transfer_run, transfer);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc != 0)
         return diag_fail(
                 diag, SEALTAPE_E_MEMORY, "cannot start the transfer thread: %s", strerror(rc));

@@ -92,7 +92,7 @@ static void say(struct connection *c, const char *text, size_t len)
 
 struct body {
     char *bytes;
-    size_t len;
+    size_t len, size;
     uint64_t limit; /* stop there */
     bool whole;
 };
@@ -105,7 +105,10 @@ static bool body_take(struct connection *c, struct body *body, size_t len, bool 
         if (c->used == 0 && !fill(c))
             return false;
         n = c->used < len ? c->used : len;
-        body->bytes = realloc(body->bytes, body->len + n + 1);
+        if (body->len + n + 1 > body->size) {
+            body->size = 2 * (body->len + n + 1);
+            body->bytes = realloc(body->bytes, body->size);
+        }
         memcpy(body->bytes + body->len, c->buffer, n);
         body->len += n;
         body->bytes[body->len] = '\0';

@@ -144,6 +144,7 @@ static void write_document(struct stage_entry *entry, bool final)
     struct sha256_ctx hash;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
+    const char *storage = stage->storage ? stage->storage : stage->storages[0].url;
 
     sha256_init(&hash);
     if (entry->len > 0)
@@ -152,8 +153,9 @@ static void write_document(struct stage_entry *entry, bool final)
     if (final)
         hex_encode(digest, sizeof(digest), sha256);
     fprintf(out, "{\"spool\":{\"format\":1,\"tenant\":\"%s\",\"storage\":[", stage->tenant);
-    for (size_t i = 0; i < stage->config.storages_count; i++)
-        fprintf(out, "%s\"%s\"", i ? "," : "", stage->storages[i].url);
+    for (size_t i = 0; stage->storage ? i < 1 : i < stage->config.storages_count; i++)
+        fprintf(out, "%s\"%s\"", i ? "," : "",
+                stage->storage ? stage->storage : stage->storages[i].url);
     fprintf(out, "],\"processor\":[");
     for (size_t i = 0; i < stage->config.processors_count; i++)
         fprintf(out, "%s\"%s\"", i ? "," : "", stage->processors[i].url);
@@ -161,8 +163,8 @@ static void write_document(struct stage_entry *entry, bool final)
             "]},\"id\":\"%s\",\"mediaFiles\":[{\"mediaDescriptor\":{\"storage\":\"webDAV\","
             "\"path\":\"%s%s.bin\",\"data\":{\"storagePath\":\"%s\"}},\"mediaId\":\"%s\","
             "\"size\":\"%zu\",\"sealtape\":{\"epoch\":\"00\",\"sequence\":1%s%s%s}}]}",
-            entry->media_id, stage->storages[0].url, entry->media_id, stage->storages[0].url,
-            entry->media_id, entry->len, final ? ",\"sha256\":\"" : "", sha256, final ? "\"" : "");
+            entry->media_id, storage, entry->media_id, storage, entry->media_id, entry->len,
+            final ? ",\"sha256\":\"" : "", sha256, final ? "\"" : "");
     fclose(out);
     entry_path(entry->entry, ".json", path);
     (void)snprintf(name, sizeof(name), "%s", path);

@@ -28,6 +28,7 @@ struct stage {
     struct pace pace;
     struct transfer *transfer;
     const char *tenant;
+    const char *storage; /* what documents name; NULL: what is configured */
 
     /* Guards what follows. */
     pthread_mutex_t lock;

@@ -511,9 +511,9 @@ static void a_new_password_is_read_after_a_401(void **state)
     stage_drop(&next);
     assert_true(misbehaver_seen(scene->processor, "POST", 0, &seen));
     assert_string_equal(seen.authorization, "");
+    transfer_stop(&scene->stage.transfer);
     free(scene->stage.storages[0].username);
     scene->stage.storages[0].username = NULL;
-    transfer_stop(&scene->stage.transfer);
 }
 
 static void credentials_never_reach_another_origin(void **state)
@@ -521,15 +521,14 @@ static void credentials_never_reach_another_origin(void **state)
     struct scene *scene = *state;
     struct misbehaver *other = misbehaver_start();
     struct seen seen;
+    char url[64];
 
     scene->stage.storages[0].username = strdup("recorder");
     scene->stage.storages[0].password_file = stage_file(&scene->stage, "secret", "old\n");
     stage_start(&scene->stage);
     /* The document names a store that is not configured. */
-    free(scene->stage.storages[0].url);
-    assert_true(asprintf(&scene->stage.storages[0].url, "http://127.0.0.1:%u/x/",
-                        misbehaver_port(other))
-                > 0);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/x/", misbehaver_port(other));
+    scene->stage.storage = url;
     stage_closed(&scene->stage, &scene->entry, "one.wav", 100);
     assert_true(stage_wait_state(&scene->entry, ENTRY_POSTED));
     assert_true(misbehaver_seen(other, "PUT", 0, &seen));
@@ -537,6 +536,7 @@ static void credentials_never_reach_another_origin(void **state)
     assert_int_equal(misbehaver_count(scene->store, "PUT"), 0);
     transfer_stop(&scene->stage.transfer);
     free(scene->stage.storages[0].username);
+    scene->stage.storages[0].username = NULL;
     misbehaver_stop(&other);
 }
 
@@ -631,25 +631,18 @@ static void a_name_that_hangs_delays_nobody_else(void **state)
 {
     struct lookups lookups = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
     struct scene *scene = *state;
+    char good[64], bad[64];
     struct stage_entry stuck;
-    char *good = scene->stage.storages[0].url;
 
     scene->stage.pace.lookup = hanging_lookup;
     scene->stage.pace.lookup_context = &lookups;
     scene->stage.pace.resolve_ms = 300;
-    assert_true(asprintf(&scene->stage.storages[0].url, "http://localhost:%u/rec/",
-                        misbehaver_port(scene->store))
-                > 0);
-    free(good);
-    good = scene->stage.storages[0].url;
-    scene->stage.storages[0].insecure = true;
+    (void)snprintf(good, sizeof(good), "http://localhost:%u/rec/", misbehaver_port(scene->store));
+    (void)snprintf(bad, sizeof(bad), "https://hangs.invalid:%u/", misbehaver_port(scene->store));
     stage_start(&scene->stage);
-    assert_true(asprintf(&scene->stage.storages[0].url, "https://hangs.invalid:%u/rec/",
-                        misbehaver_port(scene->store))
-                > 0);
+    scene->stage.storage = bad;
     stage_closed(&scene->stage, &stuck, "stuck.wav", 100);
-    free(scene->stage.storages[0].url);
-    scene->stage.storages[0].url = good;
+    scene->stage.storage = good;
     stage_closed(&scene->stage, &scene->entry, "one.wav", 100);
     assert_true(stage_wait_state(&scene->entry, ENTRY_POSTED));
     assert_int_equal(entry_state(stuck.entry), ENTRY_CLOSED);
@@ -667,8 +660,7 @@ static void plain_http_beyond_loopback_is_refused(void **state)
     struct transfer_stats stats;
 
     stage_start(&scene->stage);
-    free(scene->stage.storages[0].url);
-    scene->stage.storages[0].url = strdup("http://192.0.2.1/rec/");
+    scene->stage.storage = "http://192.0.2.1/rec/";
     stage_closed(&scene->stage, &scene->entry, "one.wav", 100);
     assert_int_equal(transfer_drain(scene->stage.transfer, 300), 1);
     transfer_stats(scene->stage.transfer, &stats);

@@ -529,6 +529,21 @@ static void many_profiles_are_found_fast(void **state)
     assert_non_null(profile_find_name(site->snapshot, 1, "n19999", NULL));
 }
 
+static void the_samples_are_in_force_without_a_complaint(void **state)
+{
+    struct site *site = *state;
+
+    config_free(&site->config);
+    assert_int_equal(config_load(SAMPLES "/sealtape.xml", &site->config, &site->diag), SEALTAPE_OK);
+    free(site->config->profiles.cache);
+    site->config->profiles.cache = site_path(site, "cache");
+    site_open(site);
+    assert_false(is_reported_broken(site));
+    assert_non_null(site_find(site, 110));
+    assert_true(profile_snapshot_count(site->snapshot) > 2);
+    assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+}
+
 int main(void)
 {
 #define DIRECTORY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -560,6 +575,7 @@ int main(void)
             DIRECTORY_TEST(a_name_that_two_profiles_have_is_refused),
             DIRECTORY_TEST(reload_without_changes_keeps_the_certificates),
             DIRECTORY_TEST(many_profiles_are_found_fast),
+            DIRECTORY_TEST(the_samples_are_in_force_without_a_complaint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
