@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "site.h"
 
 static int set_up(void **state)
@@ -386,6 +387,29 @@ static void an_expired_certificate_is_told_but_breaks_nothing(void **state)
     assert_false(is_reported_broken(site));
 }
 
+static int64_t in_2121(void *context)
+{
+    (void)context;
+    return INT64_C(4770000000000);
+}
+
+static void a_certificate_that_expires_is_told_once(void **state)
+{
+    struct site *site = *state;
+    const char *told;
+
+    site_write_profile(site, "record.xml", 107, "one");
+    site_open(site);
+    assert_false(site_logged(site, "1006 "));
+    clock_set_host(in_2121, NULL);
+    assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+    assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+    clock_set_host(NULL, NULL);
+    told = strstr(site->log, "1006 profile 107: certificate ");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "1006 "));
+}
+
 static void without_a_directory_or_trust_nothing_opens(void **state)
 {
     struct site *site = *state;
@@ -567,6 +591,7 @@ int main(void)
             DIRECTORY_TEST(a_broken_trust_edit_keeps_the_old_trust),
             DIRECTORY_TEST(a_good_trust_edit_is_taken_over),
             DIRECTORY_TEST(an_expired_certificate_is_told_but_breaks_nothing),
+            DIRECTORY_TEST(a_certificate_that_expires_is_told_once),
             DIRECTORY_TEST(without_a_directory_or_trust_nothing_opens),
             DIRECTORY_TEST(a_directory_that_vanishes_leaves_the_profiles_in_force),
             DIRECTORY_TEST(a_dbid_in_two_files_leaves_the_one_before_in_force),
