@@ -267,6 +267,42 @@ static void a_file_deleted_while_nobody_watched_leaves_the_cache(void **state)
     assert_null(site_read(site, "cache/record.xml.good"));
 }
 
+static bool is_all_kept(struct site *site)
+{
+    char *first = site_read(site, "cache/1000.cfg.good");
+    char *last = site_read(site, "cache/1199.cfg.good");
+    bool kept = first && last;
+
+    free(first);
+    free(last);
+    return kept;
+}
+
+static void many_files_are_kept_after_the_start(void **state)
+{
+    struct site *site = *state;
+    struct timespec deadline, now;
+
+    for (unsigned i = 0; i < 200; i++) {
+        char *name = text_format("profiles.d/%u.cfg", 1000 + i);
+        char *text = text_format("[profile]\nname=n%u\ntenant-dbid=1\n", i);
+
+        site_write(site, name, text);
+        free(name);
+        free(text);
+    }
+    site_open(site);
+    assert_non_null(site_find(site, 1199));
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += SITE_DEADLINE_S;
+    /* Each look keeps some; nothing is reported, so that there is only the disk to look at. */
+    do {
+        assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (!is_all_kept(site) && now.tv_sec < deadline.tv_sec);
+    assert_true(is_all_kept(site));
+}
+
 static void a_damaged_cache_is_not_used(void **state)
 {
     static const char *const damages[] = {
@@ -584,6 +620,7 @@ int main(void)
             DIRECTORY_TEST(a_broken_edit_changes_nothing_and_is_reported),
             DIRECTORY_TEST(a_restart_after_a_broken_edit_still_knows_the_profile),
             DIRECTORY_TEST(a_file_deleted_while_nobody_watched_leaves_the_cache),
+            DIRECTORY_TEST(many_files_are_kept_after_the_start),
             DIRECTORY_TEST(a_damaged_cache_is_not_used),
             DIRECTORY_TEST(a_cache_of_a_newer_version_is_left_as_it_is),
             DIRECTORY_TEST(a_cache_that_cannot_be_written_is_a_warning),
