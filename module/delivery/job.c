@@ -215,22 +215,32 @@ void job_look(struct job *job)
 /* The first URL whose origin may be used; NULL: none now, *ret_due_ns says when. */
 static const char *choose(struct job *job, char **urls, size_t count, uint64_t *ret_due_ns)
 {
-    uint64_t now = clock_monotonic_ns(), due = UINT64_MAX;
+    /* Where the document names nobody, its correction is looked for now and then. */
+    uint64_t now = clock_monotonic_ns(), due = now + 60000 * NS_PER_MS;
+    const char *probe = NULL;
+    bool found = false;
 
     for (size_t i = 0; i < count; i++) {
         struct origin *origin = courier_origin(&job->depot->courier, urls[i]);
         uint64_t then = now + PROBE_WAIT_MS * NS_PER_MS;
 
         /* What is no URL of ours fails in the courier, with the reason. */
-        if (!origin || origin_usable(origin, now))
+        if (!origin || !origin->open)
             return urls[i];
+        if (origin_usable(origin, now)) {
+            /* Who has failed before goes where it works, and lets others probe. */
+            if (job->failures == 0)
+                return urls[i];
+            probe = probe ? probe : urls[i];
+        }
         if (origin->open_until_ns > then)
             then = origin->open_until_ns;
-        if (then < due)
+        if (then < due || !found)
             due = then;
+        found = true;
     }
     *ret_due_ns = due;
-    return NULL;
+    return probe;
 }
 
 bool job_take_slot(struct job *job, enum job_slot slot, struct origin *origin)
