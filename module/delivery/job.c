@@ -109,6 +109,39 @@ void job_give_up(struct job *job, const char *reason)
     finish(job);
 }
 
+static enum sealtape_status add_configured(char ***urls, size_t *count,
+        const struct config_destination *destinations, size_t destinations_count)
+{
+    char **all;
+
+    if (*count > 0)
+        return SEALTAPE_OK;
+    all = reallocarray(*urls, destinations_count + 1, sizeof(*all));
+    if (!all)
+        return SEALTAPE_E_MEMORY;
+    *urls = all;
+    for (; *count < destinations_count; (*count)++) {
+        all[*count] = strdup(destinations[*count].url);
+        if (!all[*count])
+            return SEALTAPE_E_MEMORY;
+    }
+    return SEALTAPE_OK;
+}
+
+/* A recording without destinations of its own goes where the configuration says today, not where
+ * it said when the call was recorded. */
+static enum sealtape_status complete_plan(struct entry_plan *plan, const struct config *config)
+{
+    enum sealtape_status st;
+
+    st = add_configured(
+            &plan->storages, &plan->storages_count, config->storages, config->storages_count);
+    if (st != SEALTAPE_OK)
+        return st;
+    return add_configured(&plan->processors, &plan->processors_count, config->processors,
+            config->processors_count);
+}
+
 /* The plan, where it is not there; false: the job has been dealt with. */
 static bool load_plan(struct job *job)
 {
@@ -119,7 +152,10 @@ static bool load_plan(struct job *job)
         return true;
     st = entry_plan_load(job->entry, &job->plan, &diag);
     if (st == SEALTAPE_OK)
+        st = complete_plan(job->plan, job->depot->config);
+    if (st == SEALTAPE_OK)
         return true;
+    entry_plan_free(&job->plan);
     if (st == SEALTAPE_E_STATE) {
         job_give_up(job, diag.text);
     } else if (st == SEALTAPE_E_VERSION) {

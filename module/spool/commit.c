@@ -127,11 +127,17 @@ enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commi
         return diag_fail(diag, SEALTAPE_E_VERSION,
                 "commit file of format %u; this build reads up to %d", (unsigned)get_u32(bytes + 8),
                 COMMIT_FORMAT);
+    if (get_u32(bytes + 12) != PAGE)
+        return diag_fail(diag, SEALTAPE_E_VERSION,
+                "commit file with pages of %u bytes; this build knows %u",
+                (unsigned)get_u32(bytes + 12), PAGE);
     for (int which = COMMIT_FLUSHED; which <= COMMIT_SYNCED; which++) {
         size_t at = slot_place((enum commit_which)which);
 
-        if (len >= at + SLOT_SIZE && slot_decode(bytes + at, &slots[count]))
-            count++;
+        if (len < at + SLOT_SIZE || !slot_decode(bytes + at, &slots[count]))
+            continue;
+        slots[count].synced = which == COMMIT_SYNCED;
+        count++;
     }
     if (count == 2 && slots[1].sequence > slots[0].sequence) {
         struct commit_slot newer = slots[1];

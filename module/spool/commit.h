@@ -32,6 +32,7 @@ struct commit_slot {
     int64_t last_audio_utc_ms;
     uint64_t lost_bytes; /* refused since the beginning */
     bool closed;         /* .bin is complete; no closing bytes are missing */
+    bool synced;         /* when read: it stood in the place of the synced one */
     uint8_t closing_len;
     uint8_t closing[COMMIT_CLOSING_MAX];
     uint8_t sha256[COMMIT_DIGEST_SIZE];
@@ -49,7 +50,7 @@ enum sealtape_status commit_write(
  *
  * @ret_slots takes the valid ones, newest first; *ret_count is 0, 1 or 2.
  *
- *   SEALTAPE_E_VERSION  of a newer format
+ *   SEALTAPE_E_VERSION  of a newer format, or of pages of another size
  *   SEALTAPE_E_STATE    not a commit file
  */
 enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commit_slot ret_slots[2],

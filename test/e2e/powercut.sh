@@ -13,7 +13,7 @@ states_max=${1:-60}
 limit_ms=$((1000 + ${SEALTAPE_TEST_SLACK_MS:-1000}))
 journal=$SEALTAPE_BUILD/test/e2e/journal
 names=(a b c)
-if nm -D "$SEALTAPE_MODULE" | grep -qE '__(asan|tsan)_init'; then
+if [[ -n $(module_sanitizer) ]]; then
     skip "a sanitizer and strace together are too slow for the intervals"
 fi
 
