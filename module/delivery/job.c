@@ -109,6 +109,45 @@ void job_give_up(struct job *job, const char *reason)
     finish(job);
 }
 
+/* The destinations of the configuration instead of @urls. */
+static enum sealtape_status take_configured(const struct config_destination *destinations,
+        size_t count, char ***urls, size_t *urls_count)
+{
+    char **taken = calloc(count ? count : 1, sizeof(*taken));
+
+    if (!taken)
+        return SEALTAPE_E_MEMORY;
+    while (*urls_count > 0)
+        free((*urls)[--*urls_count]);
+    free(*urls);
+    *urls = taken;
+    for (; *urls_count < count; ++*urls_count) {
+        taken[*urls_count] = strdup(destinations[*urls_count].url);
+        if (!taken[*urls_count])
+            return SEALTAPE_E_MEMORY;
+    }
+    return SEALTAPE_OK;
+}
+
+/* A store that has moved is found by what waited for it, too. */
+enum sealtape_status job_plan_load(struct job *job, struct diag *diag)
+{
+    const struct config *config = job->depot->courier.config;
+    enum sealtape_status st;
+
+    st = entry_plan_load(job->entry, &job->plan, diag);
+    if (st == SEALTAPE_OK && job->plan->storages_configured)
+        st = take_configured(config->storages, config->storages_count, &job->plan->storages,
+                &job->plan->storages_count);
+    if (st == SEALTAPE_OK && job->plan->processors_configured)
+        st = take_configured(config->processors, config->processors_count, &job->plan->processors,
+                &job->plan->processors_count);
+    if (st == SEALTAPE_OK)
+        return st;
+    entry_plan_free(&job->plan);
+    return st == SEALTAPE_E_MEMORY ? diag_fail(diag, st, "no memory for the destinations") : st;
+}
+
 /* The plan, where it is not there; false: the job has been dealt with. */
 static bool load_plan(struct job *job)
 {
@@ -117,7 +156,7 @@ static bool load_plan(struct job *job)
 
     if (job->plan)
         return true;
-    st = entry_plan_load(job->entry, &job->plan, &diag);
+    st = job_plan_load(job, &diag);
     if (st == SEALTAPE_OK)
         return true;
     if (st == SEALTAPE_E_STATE) {

@@ -121,6 +121,22 @@ static json_t *strings(char *const *texts, size_t count)
     return array;
 }
 
+static json_t *configured(const struct evidence *e)
+{
+    json_t *array = json_array();
+    int bad = 0;
+
+    if (e->storages_configured)
+        bad |= json_array_append_new(array, json_string("storage"));
+    if (e->processors_configured)
+        bad |= json_array_append_new(array, json_string("processor"));
+    if (bad) {
+        json_decref(array);
+        return NULL;
+    }
+    return array;
+}
+
 static json_t *spool_member(const struct evidence *e)
 {
     json_t *spool = json_object();
@@ -130,6 +146,7 @@ static json_t *spool_member(const struct evidence *e)
     bad |= json_object_set_new(spool, "storage", strings(e->storages, e->storages_count));
     bad |= json_object_set_new(spool, "processor", strings(e->processors, e->processors_count));
     bad |= json_object_set_new(spool, "tenant", json_sprintf("%" PRIu32, e->tenant_dbid));
+    bad |= json_object_set_new(spool, "configured", configured(e));
     if (bad) {
         json_decref(spool);
         return NULL;
@@ -604,6 +621,17 @@ static enum sealtape_status copy_text(const json_t *value, const char *missing, 
     return *ret_text ? SEALTAPE_OK : SEALTAPE_E_MEMORY;
 }
 
+static bool has_word(const json_t *array, const char *word)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *text = json_string_value(json_array_get(array, i));
+
+        if (text && strcmp(text, word) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum sealtape_status fill_plan(const struct document *document, struct entry_plan *plan)
 {
     json_t *spool = json_object_get(document->root, "spool"), *media = media_of(document);
@@ -625,6 +653,8 @@ static enum sealtape_status fill_plan(const struct document *document, struct en
         plan->object_name = NULL;
         return SEALTAPE_E_MEMORY;
     }
+    plan->storages_configured = has_word(json_object_get(spool, "configured"), "storage");
+    plan->processors_configured = has_word(json_object_get(spool, "configured"), "processor");
     plan->has_media = descriptor != NULL;
     plan->size = size ? strtoull(size, NULL, 10) : 0;
     if (sha256 && strlen(sha256) < sizeof(plan->sha256))

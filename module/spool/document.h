@@ -3,7 +3,9 @@
  * back from the spool. The recording side's home of jansson.
  *
  * In the spool the document's first member is `spool`, which never leaves the
- * machine: {"format": 1, "storage": [...], "processor": [...], "tenant": "..."}.
+ * machine: {"format": 1, "storage": [...], "processor": [...], "tenant": "...",
+ * "configured": ["storage", "processor"]}. What stands in `configured` (absent: none) was
+ * taken from the configuration, and is taken anew from it at delivery.
  */
 #ifndef SEALTAPE_SPOOL_DOCUMENT_H
 #define SEALTAPE_SPOOL_DOCUMENT_H

@@ -83,6 +83,8 @@ struct entry_plan {
     size_t storages_count;
     char **processors; /* URLs in order of preference */
     size_t processors_count;
+    /* They came from the configuration, and follow it. */
+    bool storages_configured, processors_configured;
     char *tenant;      /* fairness: one tenant's dead store delays no other's */
     char *object_name; /* "<mediaId>.bin": the name under the base URL */
     bool has_media;    /* false: discarded or without media; nothing to store */

@@ -83,6 +83,8 @@ struct evidence {
     size_t storages_count;
     char **processors;
     size_t processors_count;
+    /* They are those of the configuration, and follow it; else they hold. */
+    bool storages_configured, processors_configured;
     char *envelope_pem; /* made once by the writer, who then orders the recipients as encoded */
 
     /* Guards all that follows. */
