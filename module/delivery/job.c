@@ -130,16 +130,23 @@ static enum sealtape_status add_configured(char ***urls, size_t *count,
 
 /* A recording without destinations of its own goes where the configuration says today, not where
  * it said when the call was recorded. */
-static enum sealtape_status complete_plan(struct entry_plan *plan, const struct config *config)
+enum sealtape_status job_plan_load(struct job *job, struct diag *diag)
 {
+    const struct config *config = job->depot->courier.config;
     enum sealtape_status st;
 
-    st = add_configured(
-            &plan->storages, &plan->storages_count, config->storages, config->storages_count);
+    st = entry_plan_load(job->entry, &job->plan, diag);
     if (st != SEALTAPE_OK)
         return st;
-    return add_configured(&plan->processors, &plan->processors_count, config->processors,
-            config->processors_count);
+    st = add_configured(&job->plan->storages, &job->plan->storages_count, config->storages,
+            config->storages_count);
+    if (st == SEALTAPE_OK)
+        st = add_configured(&job->plan->processors, &job->plan->processors_count,
+                config->processors, config->processors_count);
+    if (st == SEALTAPE_OK)
+        return SEALTAPE_OK;
+    entry_plan_free(&job->plan);
+    return diag_fail(diag, st, "no memory for the destinations");
 }
 
 /* The plan, where it is not there; false: the job has been dealt with. */
@@ -150,12 +157,9 @@ static bool load_plan(struct job *job)
 
     if (job->plan)
         return true;
-    st = entry_plan_load(job->entry, &job->plan, &diag);
-    if (st == SEALTAPE_OK)
-        st = complete_plan(job->plan, job->depot->config);
+    st = job_plan_load(job, &diag);
     if (st == SEALTAPE_OK)
         return true;
-    entry_plan_free(&job->plan);
     if (st == SEALTAPE_E_STATE) {
         job_give_up(job, diag.text);
     } else if (st == SEALTAPE_E_VERSION) {

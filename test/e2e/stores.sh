@@ -215,6 +215,14 @@ assert_contains "$(jq -r .url "$result")" "$second_url"
 comes_back fallback
 CONFIG_STORAGES=
 
+proves "what waits for a store that has moved goes to where it is now"
+STORE_URL=$main_url scenario_config
+waits moved "Failed to connect"
+STORE_URL=$second_url scenario_config
+delivers
+comes_back moved
+assert_contains "$(jq -r '.mediaFiles[0].mediaDescriptor.path' "$SCRATCH/document.json")" "$second_url"
+
 proves "a profile's own store at another origin goes without credentials"
 # This one wants the same credentials: had they been sent, it would have taken it.
 PROFILE_SECTIONS="<list_pair key=\"gvp.service-parameters\"><str_pair key=\"recordingclient.recdest\"\
@@ -238,6 +246,9 @@ records foreign-open
 assert_contains "$(jq -r .url "$result")" "$foreign_url"
 STORE_URL=$foreign_url comes_back foreign-open
 delivers
+document foreign-closed >"$SCRATCH/document.json"
+assert_contains "$(jq -r '.mediaFiles[0].mediaDescriptor.path' "$SCRATCH/document.json")" \
+    "$foreign_url"
 
 proves "plain http beyond this machine is refused, unless insecure=\"yes\" says so"
 PROFILE_SECTIONS=
