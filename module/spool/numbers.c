@@ -54,10 +54,10 @@ static enum sealtape_status grow(struct numbers *numbers)
     size_t room = numbers->room ? numbers->room * 2 : 8;
     struct number *items;
 
-    if (numbers->count < numbers->room)
-        return SEALTAPE_OK;
     if (numbers->count >= NUMBERS_TENANTS_MAX)
         return SEALTAPE_E_LIMIT;
+    if (numbers->count < numbers->room)
+        return SEALTAPE_OK;
     items = reallocarray(numbers->items, room, sizeof(*items));
     if (!items)
         return SEALTAPE_E_MEMORY;
