@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log_number.h"
+
 struct host {
     void *library;
     const struct sealtape_entry *entry; /* NULL: not initialised */
@@ -27,7 +29,8 @@ static void on_log(
         void *context, int level, uint32_t number, const char *recording_id, const char *message)
 {
     (void)context;
-    if (level > SEALTAPE_LOG_WARNING)
+    /* A refusal comes back from `open` too, and is told there. */
+    if (level > SEALTAPE_LOG_WARNING || number == LOG_RECORDING_REFUSED)
         return;
     fprintf(stderr, "sealtape record: %s %u: %s%s%s\n",
             level == SEALTAPE_LOG_WARNING ? "warning" : "error", (unsigned)number,

@@ -26,6 +26,7 @@
 struct options {
     const char *config, *verb;
     uint64_t timeout_ms;
+    bool all;
 };
 
 /* One pass of delivery over every folder that nobody has. */
@@ -131,7 +132,8 @@ static enum sealtape_status list_state(
     return st;
 }
 
-static enum sealtape_status list_folder(const char *directory, const char *name, struct diag *diag)
+static enum sealtape_status list_folder(
+        const char *directory, const char *name, bool all, struct diag *diag)
 {
     static const enum entry_state states[] = {
             ENTRY_RECORDING, ENTRY_CLOSED, ENTRY_STORED, ENTRY_POSTED, ENTRY_FAILED};
@@ -148,12 +150,12 @@ static enum sealtape_status list_folder(const char *directory, const char *name,
     if (fd < 0)
         return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot read: %s", path, strerror(errno));
     owner = owner_of(fd);
-    for (size_t i = 0; i < ARRAY_COUNT(states) && st == SEALTAPE_OK; i++)
+    for (size_t i = 0; i < ARRAY_COUNT(states) - !all && st == SEALTAPE_OK; i++)
         st = list_state(name, owner, fd, states[i], diag);
     return st;
 }
 
-static enum tool_exit list(const struct config *config)
+static enum tool_exit list(const struct config *config, bool all)
 {
     CLEANUP(names_free) char **names = NULL;
     struct diag diag = {0};
@@ -161,7 +163,7 @@ static enum tool_exit list(const struct config *config)
 
     st = folder_list(config->spool.directory, &names, &diag);
     for (size_t i = 0; st == SEALTAPE_OK && names[i]; i++)
-        st = list_folder(config->spool.directory, names[i], &diag);
+        st = list_folder(config->spool.directory, names[i], all, &diag);
     return st == SEALTAPE_OK ? TOOL_DONE : tool_fail(&tool_spool, &diag);
 }
 
@@ -272,13 +274,15 @@ static enum tool_exit run_verb(const struct options *options)
 
     if (config_load(options->config, &config, &diag) != SEALTAPE_OK)
         return tool_fail(&tool_spool, &diag);
-    return strcmp(options->verb, "list") == 0 ? list(config) : deliver(config, options->timeout_ms);
+    return strcmp(options->verb, "list") == 0 ? list(config, options->all)
+                                              : deliver(config, options->timeout_ms);
 }
 
 static enum tool_exit run(int argc, char **argv)
 {
     static const struct option names[] = {{"config", required_argument, NULL, 'c'},
-            {"timeout", required_argument, NULL, 'T'}, {"help", no_argument, NULL, 'h'}, {0}};
+            {"timeout", required_argument, NULL, 'T'}, {"all", no_argument, NULL, 'a'},
+            {"help", no_argument, NULL, 'h'}, {0}};
     struct options options = {.timeout_ms = 60000};
     int option;
 
@@ -287,6 +291,8 @@ static enum tool_exit run(int argc, char **argv)
             return tool_help(&tool_spool);
         if (option == 'c')
             options.config = optarg;
+        else if (option == 'a')
+            options.all = true;
         else if (option != 'T' || tool_time_parse(optarg, &options.timeout_ms) != SEALTAPE_OK)
             return tool_usage(&tool_spool, "wrong option");
     }
@@ -301,9 +307,10 @@ static enum tool_exit run(int argc, char **argv)
 
 const struct tool tool_spool = {
         .name = "spool",
-        .arguments = "-c FILE [--timeout T] list|deliver",
+        .arguments = "-c FILE [--all] [--timeout T] list|deliver",
         .summary = "what waits in the spool and why; delivery without a media server",
         .help = "  -c FILE      sealtape.xml\n"
+                "  --all        list delivered media files, too, in their time of grace\n"
                 "  --timeout T  how long `deliver` tries: 60s (default), 500ms, 10min\n\n"
                 "list     a JSON line for each media file: its state, folder, owner, reason\n"
                 "deliver  recovers and delivers the folders that no process has; exit status 1\n"

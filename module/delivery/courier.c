@@ -94,14 +94,19 @@ static void on_done(void *context, const struct http_answer *answer)
     struct exchange *exchange = context;
     struct courier *courier = exchange->courier;
     struct origin *origin = exchange->origin;
-    bool turned, works;
+    bool turned, works, neutral;
 
     exchange->request = NULL;
     if (answer->status == 401 && exchange->account)
         account_distrust(exchange->account);
     works = answer->status != 0 && answer->status < 500 && !answer->timed_out;
-    /* What our own side stopped says nothing about the server. */
-    if (answer->stopped && answer->status < 500) {
+    /*
+     * What our own side stopped says nothing about the server, and a store that
+     * deletes may yet be unable to take anything.
+     */
+    neutral = (answer->stopped && answer->status < 500)
+              || (works && strcmp(exchange->call.method, "DELETE") == 0);
+    if (neutral) {
         if (exchange->probe)
             origin_probe_cancelled(origin);
         turned = false;

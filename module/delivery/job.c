@@ -109,6 +109,39 @@ void job_give_up(struct job *job, const char *reason)
     finish(job);
 }
 
+static enum sealtape_status add_configured(char ***urls, size_t *count,
+        const struct config_destination *destinations, size_t destinations_count)
+{
+    char **all;
+
+    if (*count > 0)
+        return SEALTAPE_OK;
+    all = reallocarray(*urls, destinations_count + 1, sizeof(*all));
+    if (!all)
+        return SEALTAPE_E_MEMORY;
+    *urls = all;
+    for (; *count < destinations_count; (*count)++) {
+        all[*count] = strdup(destinations[*count].url);
+        if (!all[*count])
+            return SEALTAPE_E_MEMORY;
+    }
+    return SEALTAPE_OK;
+}
+
+/* A recording without destinations of its own goes where the configuration says today, not where
+ * it said when the call was recorded. */
+static enum sealtape_status complete_plan(struct entry_plan *plan, const struct config *config)
+{
+    enum sealtape_status st;
+
+    st = add_configured(
+            &plan->storages, &plan->storages_count, config->storages, config->storages_count);
+    if (st != SEALTAPE_OK)
+        return st;
+    return add_configured(&plan->processors, &plan->processors_count, config->processors,
+            config->processors_count);
+}
+
 /* The plan, where it is not there; false: the job has been dealt with. */
 static bool load_plan(struct job *job)
 {
@@ -119,7 +152,10 @@ static bool load_plan(struct job *job)
         return true;
     st = entry_plan_load(job->entry, &job->plan, &diag);
     if (st == SEALTAPE_OK)
+        st = complete_plan(job->plan, job->depot->config);
+    if (st == SEALTAPE_OK)
         return true;
+    entry_plan_free(&job->plan);
     if (st == SEALTAPE_E_STATE) {
         job_give_up(job, diag.text);
     } else if (st == SEALTAPE_E_VERSION) {
@@ -215,22 +251,32 @@ void job_look(struct job *job)
 /* The first URL whose origin may be used; NULL: none now, *ret_due_ns says when. */
 static const char *choose(struct job *job, char **urls, size_t count, uint64_t *ret_due_ns)
 {
-    uint64_t now = clock_monotonic_ns(), due = UINT64_MAX;
+    /* Where the document names nobody, its correction is looked for now and then. */
+    uint64_t now = clock_monotonic_ns(), due = now + 60000 * NS_PER_MS;
+    const char *probe = NULL;
+    bool found = false;
 
     for (size_t i = 0; i < count; i++) {
         struct origin *origin = courier_origin(&job->depot->courier, urls[i]);
         uint64_t then = now + PROBE_WAIT_MS * NS_PER_MS;
 
         /* What is no URL of ours fails in the courier, with the reason. */
-        if (!origin || origin_usable(origin, now))
+        if (!origin || !origin->open)
             return urls[i];
+        if (origin_usable(origin, now)) {
+            /* Who has failed before goes where it works, and lets others probe. */
+            if (job->failures == 0)
+                return urls[i];
+            probe = probe ? probe : urls[i];
+        }
         if (origin->open_until_ns > then)
             then = origin->open_until_ns;
-        if (then < due)
+        if (then < due || !found)
             due = then;
+        found = true;
     }
     *ret_due_ns = due;
-    return NULL;
+    return probe;
 }
 
 bool job_take_slot(struct job *job, enum job_slot slot, struct origin *origin)
@@ -447,12 +493,15 @@ void job_retry(
         struct job *job, const char *what, const struct http_answer *answer, const char *text)
 {
     struct origin *origin = job->exchange.origin ? job->exchange.origin : job->slot_origin;
-    char reason[700], url[256] = "", more[64] = "";
+    char reason[1200], url[256] = "", more[64] = "", account[400] = "";
     unsigned unsaid = 0;
 
     if (job->exchange.call.url)
         url_redact(job->exchange.call.url, url, sizeof(url));
-    (void)snprintf(reason, sizeof(reason), "%s %s: %s; tried again later", what, url, text);
+    if (answer && answer->status == 401)
+        account_describe(job->exchange.account, account, sizeof(account));
+    (void)snprintf(
+            reason, sizeof(reason), "%s %s: %s%s; tried again later", what, url, text, account);
     if (!origin || origin_tell(origin, &job->depot->courier.pace, &unsaid)) {
         if (unsaid > 0)
             (void)snprintf(

@@ -170,18 +170,20 @@ size_t pool_check(struct pool *pool, struct trust *trust, int64_t now_utc_ms)
     for (size_t i = 0; i < pool->size; i++) {
         struct slot *slot = &pool->slots[i];
         struct diag warning = {""}, diag = {""};
+        bool was_invalid = slot->invalid, known = slot->checked == trust;
 
         if (!slot->certificate)
             continue;
-        if (slot->checked != trust) {
-            slot->invalid = certificate_check(slot->certificate, trust, now_utc_ms, &warning, &diag)
-                            != SEALTAPE_OK;
-            if (slot->invalid || warning.text[0] != '\0')
-                log_line(SEALTAPE_LOG_WARNING, LOG_CERTIFICATE_INVALID, NULL, "profile %u: %s",
-                        slot->dbid, slot->invalid ? diag.text : warning.text);
-            slot->checked = trust;
-        }
+        slot->invalid = certificate_check(slot->certificate, trust, now_utc_ms, &warning, &diag)
+                        != SEALTAPE_OK;
+        slot->checked = trust;
         invalid += slot->invalid;
+        if (slot->invalid && (!known || !was_invalid))
+            log_line(SEALTAPE_LOG_WARNING, LOG_CERTIFICATE_INVALID, NULL, "profile %u: %s",
+                    slot->dbid, diag.text);
+        else if (!known && warning.text[0] != '\0')
+            log_line(SEALTAPE_LOG_WARNING, LOG_CERTIFICATE_INVALID, NULL, "profile %u: %s",
+                    slot->dbid, warning.text);
     }
     return invalid;
 }

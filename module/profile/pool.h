@@ -36,8 +36,10 @@ enum sealtape_status pool_acquire(struct pool *pool, const struct pool_key *key,
 /* Forget what was not asked for since the last sweep. [setup] */
 void pool_sweep(struct pool *pool);
 
-/* Check what has not been checked against @trust yet, and log what is invalid. [setup]
- * Returns how many are. */
+/*
+ * Check all against @trust, and log what is invalid and was not so, or not known, before: a
+ * certificate that expires is told when it does. [setup] Returns how many are invalid.
+ */
 size_t pool_check(struct pool *pool, struct trust *trust, int64_t now_utc_ms);
 
 #endif

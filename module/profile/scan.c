@@ -299,18 +299,31 @@ static int keeps(void *context, const char *name)
     return find_input(scan, scan->count, name) != NULL;
 }
 
-static void update_cache(struct scan *scan)
+/* Texts that one run gives the cache: each waits for the disk, and somebody for the run. */
+#define KEEP_AT_ONCE 64u
+
+/* Returns whether there is more to be kept. */
+static bool update_cache(struct scan *scan)
 {
     enum sealtape_status st;
     struct diag diag = {""};
+    size_t kept = 0;
+    bool more = false;
 
     for (size_t i = 0; scan->cache && i < scan->count; i++) {
+        if (scan->inputs[i]->pending && kept++ == KEEP_AT_ONCE) {
+            more = true;
+            break;
+        }
         st = input_keep(scan->inputs[i], scan->cache, &diag);
         say_cache_failed(scan, st, &diag);
+        if (st == SEALTAPE_E_AGAIN)
+            break;
     }
     /* What was deleted while nobody watched. */
     if (scan->cache && !scan->snapshot && !scan->directory_complaint)
         say_cache_failed(scan, cache_prune(scan->cache, keeps, scan, &diag), &diag);
+    return more;
 }
 
 /* All complaints but those of the files with each other. */
@@ -389,7 +402,8 @@ enum sealtape_status scan_run(
 
     changed = refresh_trust(scan, force);
     changed = refresh_directory(scan, force, &outcome) || changed || !scan->snapshot;
-    update_cache(scan);
+    if (update_cache(scan))
+        outcome.next_ns = clock_monotonic_ns();
     if (gather(scan, &complaints) != SEALTAPE_OK)
         return no_memory(diag);
     if (changed) {

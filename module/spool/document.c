@@ -128,8 +128,8 @@ static json_t *spool_member(const struct evidence *e)
     int bad = 0;
 
     bad |= json_object_set_new(spool, "format", json_integer(DOCUMENT_FORMAT));
-    bad |= json_object_set_new(spool, "storage", strings(e->storages, e->storages_count));
-    bad |= json_object_set_new(spool, "processor", strings(e->processors, e->processors_count));
+    bad |= json_object_set_new(spool, "storage", strings(e->storages, e->own_storage ? e->storages_count : 0));
+    bad |= json_object_set_new(spool, "processor", strings(e->processors, e->own_processor ? e->processors_count : 0));
     bad |= json_object_set_new(spool, "tenant", json_sprintf("%" PRIu32, e->tenant_dbid));
     if (bad) {
         json_decref(spool);

@@ -79,9 +79,9 @@ enum sealtape_status entry_open_media(
 
 /* Where a media file goes, read from its document. */
 struct entry_plan {
-    char **storages; /* base URLs in order of preference, each ending with '/' */
+    char **storages; /* base URLs in order of preference, each ending with '/'; none: as configured */
     size_t storages_count;
-    char **processors; /* URLs in order of preference */
+    char **processors; /* URLs in order of preference; none: as configured */
     size_t processors_count;
     char *tenant;      /* fairness: one tenant's dead store delays no other's */
     char *object_name; /* "<mediaId>.bin": the name under the base URL */

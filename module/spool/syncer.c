@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 /* An ended recording does not wait for the interval; but rounds keep this distance, so that
  * many that end one after another share them. */
@@ -242,18 +242,6 @@ static void *run(void *context)
 
 /* --- life ----------------------------------------------------------------- */
 
-static int start_thread(struct syncer *syncer)
-{
-    sigset_t all, old;
-    int error;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&syncer->thread, NULL, run, syncer);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
-}
-
 static void destroy(struct syncer *syncer)
 {
     for (size_t i = 0; i < syncer->count; i++)
@@ -271,6 +259,7 @@ enum sealtape_status syncer_start(uint32_t sync_ms, struct folder *folder,
 {
     struct syncer *syncer = calloc(1, sizeof(*syncer));
     pthread_condattr_t attributes;
+    enum sealtape_status st;
     int error;
 
     if (!syncer)
@@ -284,10 +273,11 @@ enum sealtape_status syncer_start(uint32_t sync_ms, struct folder *folder,
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&syncer->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    error = start_thread(syncer);
-    if (error) {
+    st = thread_start(&syncer->thread, run, syncer);
+    if (st != SEALTAPE_OK) {
+        error = errno;
         destroy(syncer);
-        return diag_fail(diag, SEALTAPE_E_MEMORY, "cannot start the syncer: %s", strerror(error));
+        return diag_fail(diag, st, "cannot start the syncer: %s", strerror(error));
     }
     *ret_syncer = syncer;
     return SEALTAPE_OK;

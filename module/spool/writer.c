@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 /* Recordings that one recorder carries. */
 #define WRITER_MEDIA_MAX 65536u
@@ -266,19 +266,6 @@ static void *run(void *context)
 
 /* --- life ----------------------------------------------------------------- */
 
-/* Our threads take no signals: those are the host's. */
-static int start_thread(struct writer *writer)
-{
-    sigset_t all, old;
-    int error;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&writer->thread, NULL, run, writer);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
-}
-
 static void destroy(struct writer *writer)
 {
     for (size_t i = 0; i < writer->count; i++)
@@ -296,6 +283,7 @@ enum sealtape_status writer_start(uint32_t flush_ms, struct memory *memory, stru
         const struct writer_listener *listener, struct writer **ret_writer, struct diag *diag)
 {
     struct writer *writer = calloc(1, sizeof(*writer));
+    enum sealtape_status st;
     int error;
 
     if (!writer)
@@ -306,10 +294,11 @@ enum sealtape_status writer_start(uint32_t flush_ms, struct memory *memory, stru
     writer->listener = *listener;
     pthread_mutex_init(&writer->lock, NULL);
     writer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    error = writer->wake_fd < 0 ? errno : start_thread(writer);
-    if (error) {
+    st = writer->wake_fd < 0 ? SEALTAPE_E_MEMORY : thread_start(&writer->thread, run, writer);
+    if (st != SEALTAPE_OK) {
+        error = errno;
         destroy(writer);
-        return diag_fail(diag, SEALTAPE_E_MEMORY, "cannot start the writer: %s", strerror(error));
+        return diag_fail(diag, st, "cannot start the writer: %s", strerror(error));
     }
     *ret_writer = writer;
     return SEALTAPE_OK;

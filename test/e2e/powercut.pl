@@ -2,24 +2,30 @@
 # Power cuts from a log of system calls: what a disk holds that lost everything
 # that was not synced.
 #
-# usage: powercut.pl TRACE SPOOL JOURNAL OUT
+# usage: powercut.pl TRACE SPOOL JOURNAL OUT SEED
 #
 # TRACE comes from strace -f -y -xx -s (large). The model is the strict one:
 #   - bytes of a file are durable as of the start of an fsync or fdatasync of it
 #   - a name is durable once its directory was synced; a rename is one step,
 #     durable with the sync of either directory
+#   - syncfs makes all of it durable as of its start
 # Each completed sync makes a state. A cut just before the next one is the worst
 # that can happen to it: OUT/N/spool holds the state, OUT/N/journal what the
-# host had noted by then.
+# host had noted by then. A kernel may also have written some of what nobody
+# synced: at each sync, and at every fortieth write, there is a second state
+# where each file by chance (SEED) has its unsynced bytes or not.
 use strict;
 use warnings;
 
-my ($trace, $spool, $journal_path, $out) = @ARGV;
+my ($trace, $spool, $journal_path, $out, $seed) = @ARGV;
+srand $seed;
 
 # Inodes: directories have {names} now and {kept} (durable); files {bytes} and
 # {durable}.
 my $root = {names => {}, kept => {}};
 my $journal = '';
+my @files;      # every file that ever was
+my $writes = 0;
 my @pending;    # changes of names: {dirs => [inode...], apply => code}
 my $state = 0;
 my %unfinished;
@@ -81,6 +87,7 @@ sub put {
         return;
     }
     my $file = inode($path) or return;
+    emit(1) if ++$writes % 40 == 0;
     $offset = length $file->{bytes} unless defined $offset;
     my $gap = $offset - length $file->{bytes};
     $file->{bytes} .= "\0" x $gap if $gap > 0;
@@ -89,22 +96,22 @@ sub put {
 
 # What a sync that starts now will have made durable when it completes.
 sub sync_begin {
-    my $what = inode($_[0]) or return;
-    return {file => $what, bytes => $what->{bytes}} unless $what->{names};
+    my ($path, $all) = @_;
+    my $what = inode($path) or return;
+    return {files => [map { [$_, $_->{bytes}] } @files], names => [@pending]} if $all;
+    return {files => [[$what, $what->{bytes}]], names => []} unless $what->{names};
     my @covered = grep { my $p = $_; grep { $_ == $what } @{$p->{dirs}} } @pending;
-    return {names => \@covered};
+    return {files => [], names => \@covered};
 }
 
 sub sync_end {
     my $begun = shift or return;
-    emit();
-    if ($begun->{file}) {
-        $begun->{file}{durable} = $begun->{bytes};
-    } else {
-        my %done = map { $_ => 1 } @{$begun->{names}};
-        $_->{apply}->('kept') for grep { $done{$_} } @pending;
-        @pending = grep { !$done{$_} } @pending;
-    }
+    emit(0);
+    emit(1);
+    $_->[0]{durable} = $_->[1] for @{$begun->{files}};
+    my %done = map { $_ => 1 } @{$begun->{names}};
+    $_->{apply}->('kept') for grep { $done{$_} } @pending;
+    @pending = grep { !$done{$_} } @pending;
 }
 
 sub write_file {
@@ -115,21 +122,23 @@ sub write_file {
 }
 
 sub write_tree {
-    my ($dir, $path) = @_;
+    my ($dir, $path, $by_chance) = @_;
     mkdir $path, 0700 or die "$path: $!\n";
     for my $name (keys %{$dir->{kept}}) {
         my $inode = $dir->{kept}{$name};
         if ($inode->{names}) {
-            write_tree($inode, "$path/$name");
+            write_tree($inode, "$path/$name", $by_chance);
         } else {
-            write_file("$path/$name", $inode->{durable});
+            my $which = $by_chance && rand() < 0.5 ? 'bytes' : 'durable';
+            write_file("$path/$name", $inode->{$which});
         }
     }
 }
 
 sub emit {
+    my $by_chance = shift;
     mkdir "$out/$state" or die "$out/$state: $!\n";
-    write_tree($root, "$out/$state/spool");
+    write_tree($root, "$out/$state/spool", $by_chance);
     write_file("$out/$state/journal", $journal);
     $state++;
 }
@@ -150,7 +159,10 @@ sub finished {
         put(path_of($1), path_of($2), $3);
     } elsif ($call eq 'openat' && $args =~ /^$F, $S, (\S+?)(?:, \d+)?$/) {
         my ($path, $flags) = (resolve(path_of($1 // ''), path_of($2)), $3);
-        add($path, {bytes => '', durable => ''}) if $flags =~ /O_CREAT/;
+        if ($flags =~ /O_CREAT/ && locate($path) && !inode($path)) {
+            push @files, {bytes => '', durable => ''};
+            add($path, $files[-1]);
+        }
         if ($flags =~ /O_TRUNC/) { my $file = inode($path); $file->{bytes} = '' if $file }
     } elsif ($call eq 'mkdir' && $args =~ /^$S/) {
         add(path_of($1), {names => {}, kept => {}});
@@ -167,17 +179,21 @@ sub finished {
     } elsif ($call eq 'ftruncate' && $args =~ /^$F, (\d+)/) {
         my $file = inode(path_of($1));
         substr($file->{bytes}, $2) = '' if $file && length $file->{bytes} > $2;
-    } elsif ($call =~ /^f(data)?sync$/) {
+    } elsif ($call =~ /^(f(data)?sync|syncfs)$/) {
         sync_end($begun);
-    } elsif ($call =~ /^(writev|pwritev2?|syncfs|sync|copy_file_range|link|linkat|sendfile)$/
-            && $args =~ /\Q$spool\E/) {
+    } elsif ($call =~ /^pwritev2?$/ && $args =~ /^$F, \[(.*)\], \d+, (\d+)/) {
+        my ($path, $vectors, $offset) = (path_of($1), $2, $3);
+        put($path, join('', map { path_of($_) } $vectors =~ /iov_base=$S/g), $offset);
+    } elsif ($call =~ /^(writev|sync|copy_file_range|link|linkat|sendfile)$/
+            && index(path_of($args), $spool) >= 0) {
         die "the model does not know $call\n";
     }
 }
 
 sub begun {
     my ($call, $args) = @_;
-    return $call =~ /^f(data)?sync$/ && $args =~ /^$F/ ? sync_begin(path_of($1)) : undef;
+    return unless $call =~ /^(f(data)?sync|syncfs)$/;
+    return $args =~ /^$F/ ? sync_begin(path_of($1), $call eq 'syncfs') : undef;
 }
 
 open(my $lines, '<', $trace) or die "$trace: $!\n";
@@ -191,5 +207,5 @@ while (my $line = <$lines>) {
         finished($1, $2, begun($1, $2)) if $3 >= 0;
     }
 }
-emit();
+emit(0);
 print "$state\n";

@@ -24,12 +24,12 @@ static void answers_without_one_clear_length_are_refused(void **state)
             ANSWER("<D:getcontentlength>9999999999999999999</D:getcontentlength>"),
             ANSWER("<D:xgetcontentlength>12</D:xgetcontentlength>"),
             ANSWER("<D:getcontentlengthy>12</D:getcontentlengthy>"),
-            ANSWER("<D:getcontentlength>1</D:getcontentlength>"
-                   "<D:getcontentlength>2</D:getcontentlength>"),
+            ANSWER("<D:getcontentlength>1</D:getcontentlength><D:getcontentlength>2</"
+                   "D:getcontentlength>"),
             "<html><getcontentlength>12</getcontentlength></html>",
             "<multistatus><getcontentlength>12</getcontentlength>",
-            "<!DOCTYPE a [<!ENTITY b \"12\">]><multistatus><getcontentlength>&b;"
-            "</getcontentlength></multistatus>"};
+            ("<!DOCTYPE a [<!ENTITY b \"12\">]><multistatus><getcontentlength>&b;"
+             "</getcontentlength></multistatus>")};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
@@ -46,8 +46,8 @@ static void the_forms_of_real_stores_are_read(void **state)
     static const char *const texts[] = {ANSWER("<D:getcontentlength>1234</D:getcontentlength>"),
             ANSWER("<lp1:getcontentlength xmlns:lp1=\"DAV:\">1234</lp1:getcontentlength>"),
             ANSWER("<D:getcontentlength\n>\n1234\n</D:getcontentlength>"),
-            "<multistatus xmlns=\"DAV:\"><response><propstat><prop><getcontentlength>1234"
-            "</getcontentlength></prop></propstat></response></multistatus>"};
+            ("<multistatus xmlns=\"DAV:\"><response><propstat><prop><getcontentlength>1234"
+             "</getcontentlength></prop></propstat></response></multistatus>")};
     uint64_t length;
 
     (void)state;

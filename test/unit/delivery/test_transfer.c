@@ -187,6 +187,25 @@ static void an_early_507_of_a_live_upload_is_noticed(void **state)
             &(struct fault){.method = "PUT", .kind = FAULT_EARLY, .status = 507, .times = 1}, 0);
 }
 
+static void an_early_401_of_a_live_upload_is_answered_at_once(void **state)
+{
+    struct scene *scene = *state;
+    struct arrival arrival = {scene->store, 6000};
+
+    misbehaver_fault(scene->store,
+            &(struct fault){.method = "PUT", .kind = FAULT_EARLY, .status = 401, .times = 1});
+    stage_start(&scene->stage);
+    stage_record(&scene->stage, &scene->entry, "one.wav");
+    stage_append(&scene->entry, 6000);
+    transfer_offer(scene->stage.transfer, scene->entry.entry);
+    /* The second try streams again: the call still runs. */
+    assert_true(stage_wait(arrived, &arrival));
+    stage_finish(&scene->entry);
+    assert_true(stage_wait_state(&scene->entry, ENTRY_POSTED));
+    assert_int_equal(misbehaver_count(scene->store, "PUT"), 2);
+    assert_stored(scene->store, "/rec/one.wav.bin", &scene->entry);
+}
+
 static void an_early_503_of_a_live_upload_is_noticed(void **state)
 {
     assert_survives_live(*state,
@@ -469,27 +488,33 @@ static void a_dead_first_store_gives_way_to_the_second_and_gets_back(void **stat
     struct scene *scene = *state;
     struct misbehaver *second = misbehaver_start();
     struct stage_entry late;
+    char *body, name[64];
+    bool back = false;
 
     scene->stage.pace.breaker_failures = 2;
     stage_storage(&scene->stage, "http://127.0.0.1:%u/other/", misbehaver_port(second));
     misbehaver_fault(scene->store,
-            &(struct fault){.method = "PUT", .kind = FAULT_RESET, .bytes = 10, .times = 4});
+            &(struct fault){.method = "PUT", .kind = FAULT_RESET, .bytes = 10, .times = 100000});
     stage_start(&scene->stage);
     stage_closed(&scene->stage, &scene->entry, "one.wav", 1000);
     assert_true(stage_wait_state(&scene->entry, ENTRY_POSTED));
+    assert_stored(second, "/other/one.wav.bin", &scene->entry);
+    body = misbehaver_posted(scene->processor);
+    assert_contains(body, "other/one.wav.bin");
+    assert_null(strstr(body, "rec/one.wav.bin"));
+    free(body);
     misbehaver_forget_faults(scene->store);
-    if (!misbehaver_object(scene->store, "/rec/one.wav.bin", NULL, NULL)) {
-        char *body = misbehaver_posted(scene->processor);
-
-        assert_stored(second, "/other/one.wav.bin", &scene->entry);
-        assert_contains(body, "/other/one.wav.bin");
-        free(body);
-    }
     transfer_retry_now(scene->stage.transfer);
-    stage_closed(&scene->stage, &late, "late.wav", 1000);
-    assert_true(stage_wait_state(&late, ENTRY_POSTED));
-    assert_stored(scene->store, "/rec/late.wav.bin", &late);
-    stage_drop(&late);
+    /* While another request probes the first, the second goes on being used. */
+    for (unsigned i = 0; i < 50 && !back; i++) {
+        (void)snprintf(name, sizeof(name), "late%u.wav", i);
+        stage_closed(&scene->stage, &late, name, 1000);
+        assert_true(stage_wait_state(&late, ENTRY_POSTED));
+        (void)snprintf(name, sizeof(name), "/rec/late%u.wav.bin", i);
+        back = misbehaver_object(scene->store, name, NULL, NULL);
+        stage_drop(&late);
+    }
+    assert_true(back);
     transfer_stop(&scene->stage.transfer);
     misbehaver_stop(&second);
 }
@@ -721,6 +746,7 @@ int main(int argc, char **argv)
             CASE(a_large_object_is_stored),
             CASE(a_running_recording_reaches_the_store_as_it_grows),
             CASE(an_early_507_of_a_live_upload_is_noticed),
+            CASE(an_early_401_of_a_live_upload_is_answered_at_once),
             CASE(an_early_503_of_a_live_upload_is_noticed),
             CASE(an_early_201_of_a_live_upload_counts_for_nothing),
             CASE(a_reset_in_the_middle_of_a_live_upload_is_survived),

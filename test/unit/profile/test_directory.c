@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "site.h"
 
 static int set_up(void **state)
@@ -266,6 +267,42 @@ static void a_file_deleted_while_nobody_watched_leaves_the_cache(void **state)
     assert_null(site_read(site, "cache/record.xml.good"));
 }
 
+static bool is_all_kept(struct site *site)
+{
+    char *first = site_read(site, "cache/1000.cfg.good");
+    char *last = site_read(site, "cache/1199.cfg.good");
+    bool kept = first && last;
+
+    free(first);
+    free(last);
+    return kept;
+}
+
+static void many_files_are_kept_after_the_start(void **state)
+{
+    struct site *site = *state;
+    struct timespec deadline, now;
+
+    for (unsigned i = 0; i < 200; i++) {
+        char *name = text_format("profiles.d/%u.cfg", 1000 + i);
+        char *text = text_format("[profile]\nname=n%u\ntenant-dbid=1\n", i);
+
+        site_write(site, name, text);
+        free(name);
+        free(text);
+    }
+    site_open(site);
+    assert_non_null(site_find(site, 1199));
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += SITE_DEADLINE_S;
+    /* Each look keeps some; nothing is reported, so that there is only the disk to look at. */
+    do {
+        assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (!is_all_kept(site) && now.tv_sec < deadline.tv_sec);
+    assert_true(is_all_kept(site));
+}
+
 static void a_damaged_cache_is_not_used(void **state)
 {
     static const char *const damages[] = {
@@ -384,6 +421,29 @@ static void an_expired_certificate_is_told_but_breaks_nothing(void **state)
     assert_true(site_logged(site, "1006 profile 107: certificate "));
     assert_true(site_logged(site, "2021-01-01"));
     assert_false(is_reported_broken(site));
+}
+
+static int64_t in_2121(void *context)
+{
+    (void)context;
+    return INT64_C(4770000000000);
+}
+
+static void a_certificate_that_expires_is_told_once(void **state)
+{
+    struct site *site = *state;
+    const char *told;
+
+    site_write_profile(site, "record.xml", 107, "one");
+    site_open(site);
+    assert_false(site_logged(site, "1006 "));
+    clock_set_host(in_2121, NULL);
+    assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+    assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+    clock_set_host(NULL, NULL);
+    told = strstr(site->log, "1006 profile 107: certificate ");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "1006 "));
 }
 
 static void without_a_directory_or_trust_nothing_opens(void **state)
@@ -529,6 +589,21 @@ static void many_profiles_are_found_fast(void **state)
     assert_non_null(profile_find_name(site->snapshot, 1, "n19999", NULL));
 }
 
+static void the_samples_are_in_force_without_a_complaint(void **state)
+{
+    struct site *site = *state;
+
+    config_free(&site->config);
+    assert_int_equal(config_load(SAMPLES "/sealtape.xml", &site->config, &site->diag), SEALTAPE_OK);
+    free(site->config->profiles.cache);
+    site->config->profiles.cache = site_path(site, "cache");
+    site_open(site);
+    assert_false(is_reported_broken(site));
+    assert_non_null(site_find(site, 110));
+    assert_true(profile_snapshot_count(site->snapshot) > 2);
+    assert_int_equal(profile_directory_reload(site->directory, &site->diag), SEALTAPE_OK);
+}
+
 int main(void)
 {
 #define DIRECTORY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -545,6 +620,7 @@ int main(void)
             DIRECTORY_TEST(a_broken_edit_changes_nothing_and_is_reported),
             DIRECTORY_TEST(a_restart_after_a_broken_edit_still_knows_the_profile),
             DIRECTORY_TEST(a_file_deleted_while_nobody_watched_leaves_the_cache),
+            DIRECTORY_TEST(many_files_are_kept_after_the_start),
             DIRECTORY_TEST(a_damaged_cache_is_not_used),
             DIRECTORY_TEST(a_cache_of_a_newer_version_is_left_as_it_is),
             DIRECTORY_TEST(a_cache_that_cannot_be_written_is_a_warning),
@@ -552,6 +628,7 @@ int main(void)
             DIRECTORY_TEST(a_broken_trust_edit_keeps_the_old_trust),
             DIRECTORY_TEST(a_good_trust_edit_is_taken_over),
             DIRECTORY_TEST(an_expired_certificate_is_told_but_breaks_nothing),
+            DIRECTORY_TEST(a_certificate_that_expires_is_told_once),
             DIRECTORY_TEST(without_a_directory_or_trust_nothing_opens),
             DIRECTORY_TEST(a_directory_that_vanishes_leaves_the_profiles_in_force),
             DIRECTORY_TEST(a_dbid_in_two_files_leaves_the_one_before_in_force),
@@ -560,6 +637,7 @@ int main(void)
             DIRECTORY_TEST(a_name_that_two_profiles_have_is_refused),
             DIRECTORY_TEST(reload_without_changes_keeps_the_certificates),
             DIRECTORY_TEST(many_profiles_are_found_fast),
+            DIRECTORY_TEST(the_samples_are_in_force_without_a_complaint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
