@@ -134,10 +134,8 @@ enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commi
     for (int which = COMMIT_FLUSHED; which <= COMMIT_SYNCED; which++) {
         size_t at = slot_place((enum commit_which)which);
 
-        if (len < at + SLOT_SIZE || !slot_decode(bytes + at, &slots[count]))
-            continue;
-        slots[count].synced = which == COMMIT_SYNCED;
-        count++;
+        if (len >= at + SLOT_SIZE && slot_decode(bytes + at, &slots[count]))
+            count++;
     }
     if (count == 2 && slots[1].sequence > slots[0].sequence) {
         struct commit_slot newer = slots[1];
@@ -148,4 +146,23 @@ enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commi
     memcpy(ret_slots, slots, count * sizeof(slots[0]));
     *ret_count = count;
     return SEALTAPE_OK;
+}
+
+static bool is_blank(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+bool commit_was_synced(const uint8_t *bytes, size_t len)
+{
+    struct commit_slot slot;
+
+    if (len < COMMIT_FILE_SIZE || is_blank(bytes, HEADER_SIZE)
+            || is_blank(bytes + slot_place(COMMIT_SYNCED), SLOT_SIZE))
+        return false;
+    return !slot_decode(bytes + slot_place(COMMIT_SYNCED), &slot) || slot.sequence > 1;
 }

@@ -32,7 +32,6 @@ struct commit_slot {
     int64_t last_audio_utc_ms;
     uint64_t lost_bytes; /* refused since the beginning */
     bool closed;         /* .bin is complete; no closing bytes are missing */
-    bool synced;         /* when read: it stood in the place of the synced one */
     uint8_t closing_len;
     uint8_t closing[COMMIT_CLOSING_MAX];
     uint8_t sha256[COMMIT_DIGEST_SIZE];
@@ -55,5 +54,13 @@ enum sealtape_status commit_write(
  */
 enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commit_slot ret_slots[2],
         size_t *ret_count, struct diag *diag) MUST_CHECK;
+
+/*
+ * May a sync have covered a commit file with these bytes? [setup]
+ *
+ * It cannot where a part was never written, or the synced slot is still the
+ * first one. Whoever finds such a file has lost nothing that was promised.
+ */
+bool commit_was_synced(const uint8_t *bytes, size_t len);
 
 #endif

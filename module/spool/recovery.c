@@ -33,6 +33,7 @@ struct patient {
     unsigned revisions; /* the highest .json.<n> that is there */
     struct commit_slot slots[2];
     size_t slots_count;
+    bool was_synced; /* by its commit file a round may have covered it */
     struct digest digest;
 };
 
@@ -146,6 +147,7 @@ static enum sealtape_status read_slots(struct patient *patient, struct diag *dia
         return SEALTAPE_E_STATE;
     if (st != SEALTAPE_OK)
         return st;
+    patient->was_synced = commit_was_synced((const uint8_t *)bytes, len);
     st = commit_parse((const uint8_t *)bytes, len, patient->slots, &patient->slots_count, diag);
     free(bytes);
     return st;
@@ -318,16 +320,6 @@ static enum sealtape_status open_files(struct patient *patient, const char *path
     return survey(patient, false, diag);
 }
 
-/* No round has covered it: the synced slot is the first one still, or not even that. */
-static bool was_never_durable(const struct patient *patient)
-{
-    for (size_t i = 0; i < patient->slots_count; i++) {
-        if (patient->slots[i].synced && patient->slots[i].sequence > 1)
-            return false;
-    }
-    return true;
-}
-
 /* What is kept of a discarded one is its document. */
 static enum sealtape_status discard(struct patient *patient, struct diag *diag)
 {
@@ -425,12 +417,16 @@ static enum sealtape_status recover_recording(
     if (commit_st != SEALTAPE_OK && commit_st != SEALTAPE_E_STATE)
         return diag_fail(diag, commit_st, "%s", commit_diag.text);
     st = find_document(patient, diag);
-    if (st == SEALTAPE_E_STATE && was_never_durable(patient))
-        return entry_remove(patient->entry, diag);
     if (st == SEALTAPE_OK)
         st = see_number(recovery, patient->document);
     if (st == SEALTAPE_OK)
         st = heal(patient, &interrupted, diag);
+    /* Half of a recording that no round has covered: a power cut left it, nothing was promised. */
+    if (st == SEALTAPE_E_STATE && !patient->was_synced) {
+        log_line(SEALTAPE_LOG_WARNING, LOG_SPOOL_NEVER_DURABLE, entry_media_id(patient->entry),
+                "began less than a sync interval before the power went; removed: %s", diag->text);
+        return entry_remove(patient->entry, diag);
+    }
     if (st == SEALTAPE_OK)
         st = survey(patient, true, diag);
     if (st == SEALTAPE_OK)

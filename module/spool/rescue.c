@@ -130,7 +130,8 @@ static enum sealtape_status replace_files(
     media->bin_fd = bin;
     media->commit_fd = commit;
     bin = commit = -1;
-    media->slot = slot;
+    /* The rest is as it was, and the writer may be reading it. */
+    memcpy(media->slot.sha256, slot.sha256, sizeof(slot.sha256));
     if (!same)
         owe_gap(media);
     return SEALTAPE_OK;

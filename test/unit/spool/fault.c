@@ -16,6 +16,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fault_plan plan;
 static unsigned seen, hits;
+void (*fault_on_pwrite)(int fd, const void *bytes, size_t len, uint64_t offset);
 
 void fault_set(const struct fault_plan *new_plan)
 {
@@ -103,13 +104,17 @@ ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t len, off_t offset);
 ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t len, off_t offset)
 {
     enum fault_kind kind;
+    ssize_t n;
 
     if (strikes(FAULT_PWRITE, NULL, fd, &kind)) {
         if (kind != FAULT_SHORT)
             return -1;
         len = 1;
     }
-    return __real_pwrite64(fd, bytes, len, offset);
+    n = __real_pwrite64(fd, bytes, len, offset);
+    if (n > 0 && fault_on_pwrite)
+        fault_on_pwrite(fd, bytes, (size_t)n, (uint64_t)offset);
+    return n;
 }
 
 ssize_t __real_pwritev64(int fd, const struct iovec *vectors, int count, off_t offset);

@@ -6,6 +6,7 @@
 #define SEALTAPE_TEST_FAULT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum fault_call {
@@ -44,6 +45,9 @@ struct fault_plan {
     int error;
     const char *name; /* only calls whose path ends so; NULL: all. Descriptors by their path. */
 };
+
+/* Called after each pwrite that succeeded. Set before threads start. */
+extern void (*fault_on_pwrite)(int fd, const void *bytes, size_t len, uint64_t offset);
 
 void fault_set(const struct fault_plan *plan);
 void fault_clear(void);

@@ -170,6 +170,7 @@ struct evidence *reel_evidence(const char *id)
     evidence->storages[0] = copied("https://store.example/recordings/");
     evidence->processors[0] = copied("https://rp.example/api");
     evidence->storages_count = evidence->processors_count = 1;
+    evidence->own_storage = evidence->own_processor = true;
     require(evidence_set_text(evidence, EVIDENCE_RECORDING_ID, id) == SEALTAPE_OK);
     require(evidence_set_text(evidence, EVIDENCE_MEDIA_ID, media_id) == SEALTAPE_OK);
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
