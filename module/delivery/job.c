@@ -493,12 +493,15 @@ void job_retry(
         struct job *job, const char *what, const struct http_answer *answer, const char *text)
 {
     struct origin *origin = job->exchange.origin ? job->exchange.origin : job->slot_origin;
-    char reason[700], url[256] = "", more[64] = "";
+    char reason[1200], url[256] = "", more[64] = "", account[400] = "";
     unsigned unsaid = 0;
 
     if (job->exchange.call.url)
         url_redact(job->exchange.call.url, url, sizeof(url));
-    (void)snprintf(reason, sizeof(reason), "%s %s: %s; tried again later", what, url, text);
+    if (answer && answer->status == 401)
+        account_describe(job->exchange.account, account, sizeof(account));
+    (void)snprintf(
+            reason, sizeof(reason), "%s %s: %s%s; tried again later", what, url, text, account);
     if (!origin || origin_tell(origin, &job->depot->courier.pace, &unsaid)) {
         if (unsaid > 0)
             (void)snprintf(
