@@ -21,6 +21,11 @@ int __wrap_pthread_create(
     return fails ? fails : __real_pthread_create(thread, attributes, run, context);
 }
 
+static void *own_mask(void *context)
+{
+    return pthread_sigmask(SIG_SETMASK, NULL, context) == 0 ? context : NULL;
+}
+
 static void no_thread_means_a_reason_and_nothing_changed(void **state)
 {
     pthread_t thread = pthread_self();
@@ -30,18 +35,13 @@ static void no_thread_means_a_reason_and_nothing_changed(void **state)
     assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
     fails = EAGAIN;
     errno = 0;
-    assert_int_equal(thread_start(&thread, NULL, NULL), SEALTAPE_E_MEMORY);
+    assert_int_equal(thread_start(&thread, own_mask, NULL), SEALTAPE_E_MEMORY);
     assert_int_equal(errno, EAGAIN);
     fails = 0;
     assert_true(pthread_equal(thread, pthread_self()));
     assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &after), 0);
     for (int signal = 1; signal < NSIG; signal++)
         assert_int_equal(sigismember(&after, signal), sigismember(&before, signal));
-}
-
-static void *own_mask(void *context)
-{
-    return pthread_sigmask(SIG_SETMASK, NULL, context) == 0 ? context : NULL;
 }
 
 static void a_thread_begins_with_every_signal_blocked(void **state)
