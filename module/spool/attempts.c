@@ -20,8 +20,9 @@ static bool is_attempt(const char *url, size_t len, const char *media_id)
             return false;
     }
     name = memrchr(url, '/', len);
-    if (!name++ || id_len == 0)
+    if (!name || id_len == 0)
         return false;
+    name++;
     len -= (size_t)(name - url);
     return len > id_len + SUFFIX_LEN && memcmp(name, media_id, id_len) == 0 && name[id_len] == '.'
            && memcmp(name + len - SUFFIX_LEN, SUFFIX, SUFFIX_LEN) == 0;
