@@ -315,6 +315,8 @@ static enum sealtape_status choose_routes(
     struct evidence *evidence = opening->evidence;
     enum sealtape_status st;
 
+    evidence->own_storage = storage.override || storage.destination->url;
+    evidence->own_processor = processor.override || processor.destination->url;
     st = choose_route(&storage, &evidence->storages, &evidence->storages_count, diag);
     if (st == SEALTAPE_OK)
         st = choose_route(&processor, &evidence->processors, &evidence->processors_count, diag);

@@ -5,6 +5,7 @@
 #ifndef SEALTAPE_TOOLS_OUTPUT_H
 #define SEALTAPE_TOOLS_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,7 +14,8 @@
 struct output {
     int fd;
     const char *path; /* borrowed; "-": standard output */
-    char *temporary;  /* NULL: written straight to @path */
+    char *temporary;  /* the name it has, or would get; NULL: written straight to @path */
+    bool nameless;    /* it has no name yet: it goes with the process */
 };
 
 /*
@@ -26,7 +28,10 @@ enum sealtape_status output_open(
 enum sealtape_status output_write(
         struct output *output, const uint8_t *bytes, size_t len, struct diag *diag) MUST_CHECK;
 
-/* Give the file its name. Without this output_close() leaves nothing behind. */
+/*
+ * Give the file its name. Without this output_close() leaves nothing behind; nor does
+ * kill -9 where the file system knows files without a name (O_TMPFILE).
+ */
 enum sealtape_status output_commit(struct output *output, struct diag *diag) MUST_CHECK;
 
 void output_close(struct output *output);

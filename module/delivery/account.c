@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,8 @@ enum sealtape_status account_password(
         st = password_check(value, account->destination->password_env, diag);
         if (st == SEALTAPE_OK)
             *ret_password = value;
+        else
+            diag_prefix(diag, "the environment variable ");
         return st;
     }
     if (!account->destination->password_file) {
@@ -106,6 +109,18 @@ enum sealtape_status account_password(
         return st;
     *ret_password = account->password;
     return SEALTAPE_OK;
+}
+
+void account_describe(const struct account *account, char *ret_text, size_t size)
+{
+    const struct config_destination *with = account ? account->destination : NULL;
+
+    if (!with || !with->username)
+        (void)snprintf(ret_text, size, ": no credentials are configured for this origin");
+    else
+        (void)snprintf(ret_text, size, ": username %.100s with the password from %s%.200s",
+                with->username, with->password_env ? "the environment variable " : "",
+                with->password_env ? with->password_env : with->password_file);
 }
 
 void account_distrust(struct account *account)

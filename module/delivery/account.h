@@ -37,6 +37,12 @@ void account_clear(struct account *account);
 enum sealtape_status account_password(
         struct account *account, const char **ret_password, struct diag *diag) MUST_CHECK;
 
+/*
+ * Which credentials a peer was sent that answered 401, to stand behind that: [any]
+ * ": username ...". @account may be NULL. Never holds the password.
+ */
+void account_describe(const struct account *account, char *ret_text, size_t size);
+
 /* The peer refused it: read it again next time. [transfer] */
 void account_distrust(struct account *account);
 

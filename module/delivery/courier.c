@@ -22,6 +22,7 @@ enum sealtape_status courier_init(struct courier *courier, const struct config *
     enum sealtape_status st;
 
     courier->pace = *pace;
+    courier->config = config;
     courier->accounts = calloc(count ? count : 1, sizeof(*courier->accounts));
     if (!courier->accounts)
         return SEALTAPE_E_MEMORY;

@@ -18,6 +18,7 @@ struct courier {
     struct origin *origins;
     struct account *accounts; /* storages, then processors */
     size_t accounts_count;
+    const struct config *config; /* borrowed */
     struct exchange *waiting; /* for a name, or to be told that they failed */
     /* An origin is left alone, or works again. */
     void (*turned)(void *context, struct origin *origin, bool works, const char *text);

@@ -13,6 +13,7 @@
 
 struct fetching {
     const struct http_fetch *fetch;
+    const struct account *account; /* NULL: none for its origin */
     struct http_request *request;
     uint64_t skip; /* bytes in front of what is wanted, sent by a server without ranges */
     uint64_t left; /* UINT64_MAX: to the end */
@@ -63,7 +64,7 @@ static enum sealtape_status fetch_judge(
         const struct fetching *fetching, uint64_t *ret_total, struct diag *diag)
 {
     const struct http_answer *answer = &fetching->answer;
-    char url[256];
+    char url[256], account[400] = "";
 
     url_redact(fetching->fetch->url, url, sizeof(url));
     if (fetching->sink_status != SEALTAPE_OK)
@@ -74,10 +75,12 @@ static enum sealtape_status fetch_judge(
         *ret_total = answer->total;
         return SEALTAPE_OK;
     }
+    if (answer->status == 401)
+        account_describe(fetching->account, account, sizeof(account));
     if (answer->status != 200 && answer->status != 206)
-        return answer->status
-                       ? diag_fail(diag, SEALTAPE_E_IO, "GET %s: status %d", url, answer->status)
-                       : diag_fail(diag, SEALTAPE_E_IO, "GET %s: %s", url, answer->error);
+        return answer->status ? diag_fail(
+                       diag, SEALTAPE_E_IO, "GET %s: status %d%s", url, answer->status, account)
+                              : diag_fail(diag, SEALTAPE_E_IO, "GET %s: %s", url, answer->error);
     if (!answer->complete && !fetching->full)
         return diag_fail(diag, SEALTAPE_E_IO, "GET %s: %s", url, answer->error);
     *ret_total = answer->total;
@@ -127,12 +130,14 @@ static enum sealtape_status fetch_with(struct http *http, struct fetching *fetch
     enum sealtape_status st;
 
     memset(&call, 0, sizeof(call));
+    fetching->account = account;
     if (!account)
         return fetch_run(http, fetching, &call, ret_total, diag);
     st = account_password(account, &call.password, diag);
-    if (st != SEALTAPE_OK)
-        return diag_fail(diag, SEALTAPE_E_IO, "the password for %s cannot be read",
-                account->destination->url);
+    if (st != SEALTAPE_OK) {
+        diag_prefix(diag, "GET %s: the password: ", account->destination->url);
+        return st;
+    }
     call.username = account->destination->username;
     call.ca_file = account->destination->ca_file;
     st = fetch_run(http, fetching, &call, ret_total, diag);

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <gnutls/gnutls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -400,6 +401,7 @@ enum sealtape_status http_send(
     if (!request)
         return SEALTAPE_E_MEMORY;
     request->call.method = call->method;
+    request->call.ca_file = call->ca_file;
     request->call.source = call->source;
     request->call.length = call->length;
     request->call.sink = call->sink;
@@ -447,6 +449,26 @@ void http_cancel(struct http_request **request)
     *request = NULL;
 }
 
+/* libcurl says that verification failed; who runs the store needs to know of what. */
+static void explain(const struct http_request *request, CURLcode code, char *ret_text, size_t size)
+{
+    const char *ca_file = request->call.ca_file;
+    long verdict = 0;
+
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        ignore(curl_easy_getinfo(request->easy, CURLINFO_SSL_VERIFYRESULT, &verdict));
+    if (verdict & GNUTLS_CERT_EXPIRED)
+        (void)snprintf(ret_text, size, "a certificate of the server has expired");
+    else if (verdict & GNUTLS_CERT_NOT_ACTIVATED)
+        (void)snprintf(ret_text, size, "a certificate of the server is not valid yet");
+    else if (verdict & GNUTLS_CERT_SIGNER_NOT_FOUND)
+        (void)snprintf(ret_text, size, "the server's certificate is of no CA in %s",
+                ca_file ? ca_file : "the system's list; name its CA with ca-file");
+    else
+        (void)snprintf(ret_text, size, "%s",
+                request->error[0] ? request->error : curl_easy_strerror(code));
+}
+
 static void request_end(struct http_request *request, CURLcode code, const char *reason)
 {
     void (*done)(void *, const struct http_answer *) = request->call.done;
@@ -456,11 +478,12 @@ static void request_end(struct http_request *request, CURLcode code, const char 
     /* A 2xx in front of our own end of file says nothing about the object. */
     answer.complete = code == CURLE_OK && answer.status != 0 && !request->ending;
     if (!answer.complete) {
-        if (!reason)
-            reason = request->ending     ? "the answer came before the end of the body"
-                     : request->error[0] ? request->error
-                                         : curl_easy_strerror(code);
-        (void)snprintf(answer.error, sizeof(answer.error), "%s", reason);
+        if (!reason && request->ending)
+            reason = "the answer came before the end of the body";
+        if (reason)
+            (void)snprintf(answer.error, sizeof(answer.error), "%s", reason);
+        else
+            explain(request, code, answer.error, sizeof(answer.error));
         answer.timed_out = answer.timed_out || code == CURLE_OPERATION_TIMEDOUT;
     }
     request_unlink(request);

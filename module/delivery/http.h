@@ -92,7 +92,7 @@ struct http_call {
     const char *method; /* kept */
     const char *url;
     const char *username, *password; /* NULL: none */
-    const char *ca_file;             /* NULL: the system's */
+    const char *ca_file;             /* kept; NULL: the system's */
     const char *resolve;             /* "host:port:address,..." or NULL: a literal address */
     const char *headers[HTTP_HEADERS_MAX];
     /* The body: bytes (kept until done), or a source with a length, or none of both. */

@@ -109,6 +109,46 @@ void job_give_up(struct job *job, const char *reason)
     finish(job);
 }
 
+static enum sealtape_status add_configured(char ***urls, size_t *count,
+        const struct config_destination *destinations, size_t destinations_count)
+{
+    char **all;
+
+    if (*count > 0)
+        return SEALTAPE_OK;
+    all = reallocarray(*urls, destinations_count + 1, sizeof(*all));
+    if (!all)
+        return SEALTAPE_E_MEMORY;
+    *urls = all;
+    for (; *count < destinations_count; (*count)++) {
+        all[*count] = strdup(destinations[*count].url);
+        if (!all[*count])
+            return SEALTAPE_E_MEMORY;
+    }
+    return SEALTAPE_OK;
+}
+
+/* A recording without destinations of its own goes where the configuration says today, not where
+ * it said when the call was recorded. */
+enum sealtape_status job_plan_load(struct job *job, struct diag *diag)
+{
+    const struct config *config = job->depot->courier.config;
+    enum sealtape_status st;
+
+    st = entry_plan_load(job->entry, &job->plan, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    st = add_configured(&job->plan->storages, &job->plan->storages_count, config->storages,
+            config->storages_count);
+    if (st == SEALTAPE_OK)
+        st = add_configured(&job->plan->processors, &job->plan->processors_count,
+                config->processors, config->processors_count);
+    if (st == SEALTAPE_OK)
+        return SEALTAPE_OK;
+    entry_plan_free(&job->plan);
+    return diag_fail(diag, st, "no memory for the destinations");
+}
+
 /* The plan, where it is not there; false: the job has been dealt with. */
 static bool load_plan(struct job *job)
 {
@@ -117,7 +157,7 @@ static bool load_plan(struct job *job)
 
     if (job->plan)
         return true;
-    st = entry_plan_load(job->entry, &job->plan, &diag);
+    st = job_plan_load(job, &diag);
     if (st == SEALTAPE_OK)
         return true;
     if (st == SEALTAPE_E_STATE) {
@@ -457,12 +497,15 @@ void job_retry(
         struct job *job, const char *what, const struct http_answer *answer, const char *text)
 {
     struct origin *origin = job->exchange.origin ? job->exchange.origin : job->slot_origin;
-    char reason[700], url[256] = "", more[64] = "";
+    char reason[1200], url[256] = "", more[64] = "", account[400] = "";
     unsigned unsaid = 0;
 
     if (job->exchange.call.url)
         url_redact(job->exchange.call.url, url, sizeof(url));
-    (void)snprintf(reason, sizeof(reason), "%s %s: %s; tried again later", what, url, text);
+    if (answer && answer->status == 401)
+        account_describe(job->exchange.account, account, sizeof(account));
+    (void)snprintf(
+            reason, sizeof(reason), "%s %s: %s%s; tried again later", what, url, text, account);
     if (!origin || origin_tell(origin, &job->depot->courier.pace, &unsaid)) {
         if (unsaid > 0)
             (void)snprintf(

@@ -98,6 +98,12 @@ void job_send(struct job *job, const char *method, const char *url,
 
 bool job_take_slot(struct job *job, enum job_slot slot, struct origin *origin);
 
+/*
+ * Load the job's plan, with the destinations of the configuration where they follow it.
+ * [transfer] As entry_plan_load(). It must not have one; has none on failure.
+ */
+enum sealtape_status job_plan_load(struct job *job, struct diag *diag) MUST_CHECK;
+
 /* This step is over: give the slot back, go on with what the entry's state asks for. */
 void job_next(struct job *job);
 

@@ -15,6 +15,20 @@ static void clear_call(struct job *job)
 
 /* ---- deleting -------------------------------------------------------------------------------- */
 
+/* A store that is neither configured any more nor this recording's own: nobody will mend it. */
+static bool is_abandoned(struct job *job, const char *url)
+{
+    struct origin *origin = courier_origin(&job->depot->courier, url);
+
+    if (courier_destination(&job->depot->courier, url))
+        return false;
+    for (size_t i = 0; i < job->plan->storages_count; i++) {
+        if (courier_origin(&job->depot->courier, job->plan->storages[i]) == origin)
+            return false;
+    }
+    return true;
+}
+
 static void delete_done(void *context, const struct http_answer *answer)
 {
     struct job *job = context;
@@ -26,15 +40,17 @@ static void delete_done(void *context, const struct http_answer *answer)
         return;
     }
     /* A store that forbids it keeps a stump of ciphertext; that must not hold up the rest. */
-    if (!gone && (job->delete_must || answer->status < 400 || answer->status >= 500)) {
+    if (!gone && (job->delete_must || answer->status < 400 || answer->status >= 500)
+            && !is_abandoned(job, job->doomed[job->doomed_index])) {
         job_describe(answer, text, sizeof(text));
         job_retry(job, "DELETE", answer, text);
         return;
     }
     if (!gone) {
         url_redact(job->doomed[job->doomed_index], url, sizeof(url));
+        job_describe(answer, text, sizeof(text));
         log_line(SEALTAPE_LOG_WARNING, LOG_DELIVERY_CLEANUP, entry_recording_id(job->entry),
-                "DELETE %s: status %d; an abandoned upload stays there", url, answer->status);
+                "DELETE %s: %s; an abandoned upload may stay there", url, text);
     }
     job->doomed_index++;
     delete_next(job);

@@ -458,7 +458,7 @@ void storing_live(struct job *job)
     const char *storage;
 
     /* Whatever is wrong here is found, and told, after the call. */
-    if (entry_plan_load(job->entry, &job->plan, NULL) != SEALTAPE_OK)
+    if (job_plan_load(job, NULL) != SEALTAPE_OK)
         return;
     storage = job->plan->has_media ? live_storage(job) : NULL;
     if (!storage || !names_make(job, storage)) {

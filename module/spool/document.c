@@ -1,6 +1,7 @@
 #include "spool/document.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,8 +128,8 @@ static json_t *spool_member(const struct evidence *e)
     int bad = 0;
 
     bad |= json_object_set_new(spool, "format", json_integer(DOCUMENT_FORMAT));
-    bad |= json_object_set_new(spool, "storage", strings(e->storages, e->storages_count));
-    bad |= json_object_set_new(spool, "processor", strings(e->processors, e->processors_count));
+    bad |= json_object_set_new(spool, "storage", strings(e->storages, e->own_storage ? e->storages_count : 0));
+    bad |= json_object_set_new(spool, "processor", strings(e->processors, e->own_processor ? e->processors_count : 0));
     bad |= json_object_set_new(spool, "tenant", json_sprintf("%" PRIu32, e->tenant_dbid));
     if (bad) {
         json_decref(spool);
@@ -424,7 +425,23 @@ enum sealtape_status document_parse(
     return SEALTAPE_OK;
 }
 
+unsigned document_revision(const struct document *document)
+{
+    json_int_t revision = json_integer_value(
+            json_object_get(json_object_get(document->root, "spool"), "revision"));
+
+    return revision < 0 || revision > UINT_MAX ? 0 : (unsigned)revision;
+}
+
 /* --- changing ------------------------------------------------------------- */
+
+enum sealtape_status document_set_revision(struct document *document, unsigned revision)
+{
+    int bad = json_object_set_new(
+            json_object_get(document->root, "spool"), "revision", json_integer(revision));
+
+    return bad ? SEALTAPE_E_MEMORY : SEALTAPE_OK;
+}
 
 static json_t *base64_text(const uint8_t *bytes, size_t len)
 {
@@ -449,7 +466,8 @@ static json_t *chunk_digests(const struct document_final *final)
     return array;
 }
 
-/* A mask that nobody ended lasts to the end of the media. */
+/* A mask that nobody ended lasts to the end of the media; one that begins behind what a crash
+ * left of the media ends where it begins. */
 static int end_spans(json_t *extension, uint64_t duration_ms)
 {
     json_t *item;
@@ -458,8 +476,11 @@ static int end_spans(json_t *extension, uint64_t duration_ms)
 
     json_array_foreach(json_object_get(extension, "masked"), i, item)
     {
+        json_int_t start = json_integer_value(json_object_get(item, "startMs"));
+        json_int_t end = (json_int_t)duration_ms;
+
         if (!json_object_get(item, "endMs"))
-            bad |= json_object_set_new(item, "endMs", json_integer((json_int_t)duration_ms));
+            bad |= json_object_set_new(item, "endMs", json_integer(end > start ? end : start));
     }
     return bad;
 }
@@ -480,6 +501,13 @@ static int add_untold_gap(json_t *extension, const struct document_final *final)
                     (json_int_t)(final->lost_bytes - told), "time", timestamp(final->stop_utc_ms)));
 }
 
+static const char *outcome_with_gaps(const json_t *extension, const char *outcome)
+{
+    bool whole = strcmp(outcome, "complete") == 0 || strcmp(outcome, "empty") == 0;
+
+    return whole && json_array_size(json_object_get(extension, "gaps")) > 0 ? "degraded" : outcome;
+}
+
 enum sealtape_status document_finish(struct document *document, const struct document_final *final)
 {
     json_t *media = media_of(document), *x = extension_of(document);
@@ -496,9 +524,9 @@ enum sealtape_status document_finish(struct document *document, const struct doc
     bad |= json_object_set_new(x, "chunkSize", json_integer(DOCUMENT_CHUNK_SIZE));
     bad |= json_object_set_new(x, "chunkDigests", chunk_digests(final));
     bad |= json_object_set_new(x, "durationMs", json_integer((json_int_t) final->duration_ms));
-    bad |= set_text(x, "outcome", final->outcome);
     bad |= end_spans(x, final->duration_ms);
     bad |= add_untold_gap(x, final);
+    bad |= set_text(x, "outcome", outcome_with_gaps(x, final->outcome));
     return bad ? SEALTAPE_E_MEMORY : SEALTAPE_OK;
 }
 

@@ -460,21 +460,38 @@ static enum sealtape_status remove_files(int directory)
     return SEALTAPE_OK;
 }
 
+enum sealtape_status entry_remove_leftover(
+        struct folder *folder, const char *path, struct diag *diag)
+{
+    int directory =
+            openat(folder_fd(folder), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (directory < 0 || remove_files(directory) != SEALTAPE_OK
+            || unlinkat(folder_fd(folder), path, AT_REMOVEDIR) != 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "spool %s/%s: cannot delete: %s", folder_path(folder),
+                path, strerror(errno));
+    return SEALTAPE_OK;
+}
+
 enum sealtape_status entry_remove(struct entry *entry, struct diag *diag)
 {
-    char path[ENTRY_PATH_SIZE];
-    int directory;
+    char path[ENTRY_PATH_SIZE], gone[ENTRY_PATH_SIZE + 8];
+    int fd = folder_fd(entry->folder), error = 0;
+    enum sealtape_status st;
 
+    pthread_mutex_lock(&entry->lock);
     entry_path(entry, NULL, path);
-    directory = openat(folder_fd(entry->folder), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0 && errno == ENOENT) {
-        atomic_store(&entry->state, ENTRY_GONE);
-        return SEALTAPE_OK;
-    }
-    if (directory < 0 || remove_files(directory) != SEALTAPE_OK
-            || unlinkat(folder_fd(entry->folder), path, AT_REMOVEDIR) != 0)
+    (void)snprintf(gone, sizeof(gone), "%s.gone", path);
+    /* ENOENT: it lost its name before, and perhaps its files too. */
+    if (renameat(fd, path, fd, gone) != 0)
+        error = errno;
+    pthread_mutex_unlock(&entry->lock);
+    if (error && error != ENOENT)
         return diag_fail(diag, SEALTAPE_E_IO, "spool %s/%s: cannot delete: %s",
-                folder_path(entry->folder), path, strerror(errno));
+                folder_path(entry->folder), path, strerror(error));
+    st = entry_remove_leftover(entry->folder, gone, diag);
+    if (st != SEALTAPE_OK && !(error == ENOENT && errno == ENOENT))
+        return st;
     folder_count_bytes(entry->folder, -(int64_t)entry_readable(entry));
     atomic_store(&entry->state, ENTRY_GONE);
     return SEALTAPE_OK;

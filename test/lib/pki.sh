@@ -3,6 +3,7 @@
 #   pki_begin DIR                       everything below goes there
 #   pki_ca NAME [ISSUER] [OPTION=V]...  NAME.key, NAME.pem; no ISSUER (or ""): a root
 #   pki_leaf NAME ISSUER [OPTION=V]...  a recording certificate: NAME.key, NAME.pem
+#   pki_server NAME ISSUER [OPTION=V].. a server's, for localhost and 127.0.0.1
 #   pki_revoke NAME ISSUER
 #   pki_crl ISSUER FILE [DAYS]          DAYS < 0: its nextUpdate has passed
 #
@@ -43,6 +44,13 @@ subjectKeyIdentifier = hash
 [leaf]
 basicConstraints = CA:false
 keyUsage = critical, $ENV::PKI_USAGE
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+[server]
+basicConstraints = CA:false
+keyUsage = critical, digitalSignature, keyEncipherment
+extendedKeyUsage = serverAuth
+subjectAltName = IP:127.0.0.1, DNS:localhost
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 [leaf_any_usage]
@@ -125,6 +133,13 @@ pki_leaf()
     local name=$1 issuer=$2
     shift 2
     pki_issue "$name" "$issuer" leaf "$@"
+}
+
+pki_server()
+{
+    local name=$1 issuer=$2
+    shift 2
+    pki_issue "$name" "$issuer" server "$@"
 }
 
 pki_revoke()

@@ -4,10 +4,12 @@
 #   processor_start DATABASE [OPTION]...  sets PROCESSOR_URL (of the contact
 #                                         centre acme) and PROCESSOR_PID; PROCESSOR_PORT:
 #                                         that port instead of a free one
-#   processor_document ID                 the newest revision, JSON
+#   processor_document ID                 the newest revision, JSON; $PROCESSOR_CURL:
+#                                         options of curl (credentials, CA)
 
 PROCESSOR_URL=
 PROCESSOR_PID=
+PROCESSOR_CURL=()
 
 processor_start()
 {
@@ -32,5 +34,5 @@ processor_settled()
 
 processor_document()
 {
-    curl -sS --fail "$PROCESSOR_URL/$1"
+    curl -sS --fail "${PROCESSOR_CURL[@]}" "$PROCESSOR_URL/$1"
 }

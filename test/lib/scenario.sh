@@ -6,12 +6,16 @@
 #   scenario_serve [nginx]    store and processor
 #   scenario_profile FILE DBID NAME CERTIFICATE...
 #                             PEM files into conf/profiles.d/FILE (ConfData);
-#                             $PROFILE_OPTIONS: "key=value" of recording-encryption
-#   scenario_config           conf/sealtape.xml from the variables CONFIG_*
+#                             $PROFILE_OPTIONS: "key=value" of recording-encryption;
+#                             $PROFILE_SECTIONS: further list_pair elements
+#   scenario_config           conf/sealtape.xml from the variables CONFIG_* (attributes of
+#                             trust, spool, storage and processor; CONFIG_STORAGES: more
+#                             elements)
 #   document ID               metadata from the processor, on standard output
 #   opens_with_openssl KEY DOCUMENT.json OUTPUT
 #                             the stored object with the envelope, by openssl cms
 #   documents_fit FILE...     the JSON Schema of metadata takes them all
+#   module_sanitizer          "address" or "thread" where the module is built with it
 #   host_begin LABEL          start the scripted host as a coprocess; then
 #   host_do COMMAND...        one command, its answer in $HOST_ANSWER
 #   host_end                  quit
@@ -83,7 +87,8 @@ scenario_profile()
         for option in ${PROFILE_OPTIONS:-}; do
             echo "<str_pair key=\"${option%%=*}\" value=\"${option#*=}\"/>"
         done
-        echo '</list_pair></userProperties></CfgGVPIVRProfile></ConfData>'
+        echo "</list_pair>${PROFILE_SECTIONS:-}"
+        echo '</userProperties></CfgGVPIVRProfile></ConfData>'
     } >"$file.new"
     mv "$file.new" "$file"
 }
@@ -96,7 +101,8 @@ scenario_config()
   <trust roots="roots.pem" ${CONFIG_TRUST:-}/>
   <spool directory="${CONFIG_SPOOL:-$SPOOL}" ${CONFIG_SPOOL_OPTIONS:-}/>
   <storage url="${STORE_URL:-http://127.0.0.1:9/}" ${CONFIG_STORAGE_OPTIONS:-}/>
-  <processor url="${PROCESSOR_URL:-http://127.0.0.1:9/api/contact-centers/acme/recordings}"/>
+${CONFIG_STORAGES:-}
+  <processor url="${PROCESSOR_URL:-http://127.0.0.1:9/api/contact-centers/acme/recordings}" ${CONFIG_PROCESSOR_OPTIONS:-}/>
 </sealtape>
 END
 }
@@ -126,6 +132,12 @@ opens_with_openssl()
     document_envelope "$2" >"$SCRATCH/envelope.der"
     openssl cms -decrypt -inform DER -in "$SCRATCH/envelope.der" \
         -content "$(document_object "$2")" -inkey "$1" -out "$3"
+}
+
+module_sanitizer()
+{
+    nm -D "${1:-$SEALTAPE_MODULE}" | awk '/ __asan_init$/ {print "address"}
+        / __tsan_init$/ {print "thread"}'
 }
 
 documents_fit()

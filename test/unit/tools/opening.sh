@@ -42,6 +42,32 @@ expect_status 0
 expect_same "$dir/in" "$dir/plain"
 [ "$(stat -c %a "$dir/plain")" = 600 ] || fails "mode $(stat -c %a "$dir/plain")"
 
+begins "kill -9 half-way leaves no plaintext, where nameless files are known"
+tmp=$dir/killed
+mkdir "$tmp"
+echo old >"$tmp/plain"
+mkfifo "$dir/pipe"
+"$sealtape" open --key "$key" --content "$dir/pipe" -o "$tmp/plain" "$ours" 2>"$dir/err" &
+opening=$!
+exec 3>"$dir/pipe"
+# It holds two chunks in clear when a pipe of 64 KiB has taken these.
+head -c 600000 "$media" >&3
+kill -9 "$opening"
+wait "$opening" 2>/dev/null || true
+exec 3>&-
+# 020200002: O_TMPFILE | O_RDWR
+if perl -e 'exit !sysopen(my $file, $ARGV[0], 020200002, 0600)' "$tmp"; then
+    [ "$(ls -A "$tmp")" = plain ] || fails "left behind: $(ls -A "$tmp")"
+fi
+[ "$(cat "$tmp/plain")" = old ] || fails "what was there is not there"
+rm -r "$tmp"
+
+begins "where there is no directory to write to, nothing is created"
+mkdir "$dir/closed"
+run "$sealtape" open --key "$key" --content "$media" -o "$dir/closed" "$ours"
+expect_status 1
+expect_err 'cannot write'
+
 begins "a foreign document opens, with a note"
 run "$sealtape" open --key "$key" --content "$media" -o "$dir/plain" "$dir/foreign.json"
 expect_status 0
