@@ -128,8 +128,10 @@ static json_t *spool_member(const struct evidence *e)
     int bad = 0;
 
     bad |= json_object_set_new(spool, "format", json_integer(DOCUMENT_FORMAT));
-    bad |= json_object_set_new(spool, "storage", strings(e->storages, e->own_storage ? e->storages_count : 0));
-    bad |= json_object_set_new(spool, "processor", strings(e->processors, e->own_processor ? e->processors_count : 0));
+    bad |= json_object_set_new(
+            spool, "storage", strings(e->storages, e->own_storage ? e->storages_count : 0));
+    bad |= json_object_set_new(
+            spool, "processor", strings(e->processors, e->own_processor ? e->processors_count : 0));
     bad |= json_object_set_new(spool, "tenant", json_sprintf("%" PRIu32, e->tenant_dbid));
     if (bad) {
         json_decref(spool);
@@ -408,6 +410,9 @@ enum sealtape_status document_parse(
     json_t *root;
 
     root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    /* A lack of memory must not condemn the recording; jansson may not name it. */
+    if (!root && (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0'))
+        return diag_fail(diag, SEALTAPE_E_MEMORY, "no memory for the document");
     if (!root)
         return diag_fail(diag, SEALTAPE_E_STATE, "document, line %d: %s", error.line, error.text);
     st = wrap(root, &document);
