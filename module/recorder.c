@@ -203,7 +203,7 @@ static enum sealtape_status choose_certificates(struct opening *opening, struct 
 {
     const struct profile *profile = opening->profile;
     struct trust *trust = profile_snapshot_trust(opening->snapshot);
-    struct diag why = {.text = "it has none"}, warning;
+    struct diag why = {.text = "it has none (section recording-certificates)"}, warning;
     int64_t now = clock_utc_ms();
 
     opening->valid = calloc(profile->certificates_count + 1, sizeof(*opening->valid));

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "profile/profile.h"
+#include "surroundings.h"
 #include "tool.h"
 
 #define DAY_MS 86400000
@@ -147,7 +148,12 @@ static void check_coverage(struct findings *findings, const struct profile *prof
     char from[TIMESTAMP_SIZE], to[TIMESTAMP_SIZE];
     int64_t next_ms;
 
-    if (until_ms == findings->now_ms)
+    if (count == 0)
+        say(findings->problems,
+                "profile %" PRIu32 ": it has no certificate (section recording-certificates, "
+                "option certificate-1): recordings are refused",
+                profile->dbid);
+    else if (until_ms == findings->now_ms)
         say(findings->problems,
                 "profile %" PRIu32 ": no certificate is valid now: recordings are refused",
                 profile->dbid);
@@ -185,6 +191,10 @@ static enum sealtape_status check_profile(
     }
     if (profile->enabled)
         check_coverage(findings, profile, mine, usable);
+    if (profile->mask_max_ms)
+        say(findings->warnings,
+                "profile %" PRIu32 ": mask-max: this version sets no limit to a mask",
+                profile->dbid);
     findings->holdings_count += profile->certificates_count;
     json_array_append_new(findings->profiles,
             json_pack("{s:I, s:I, s:s, s:s, s:I, s:b, s:o}", "dbid", (json_int_t)profile->dbid,
@@ -350,6 +360,13 @@ static enum sealtape_status use_scratch_cache(
     return SEALTAPE_OK;
 }
 
+static void on_surroundings(void *context, bool problem, const char *text)
+{
+    struct findings *findings = context;
+
+    say(problem ? findings->problems : findings->warnings, "%s", text);
+}
+
 static enum sealtape_status look(struct findings *findings, const char *path, struct diag *diag)
 {
     CLEANUP(config_free) struct config *config = NULL;
@@ -359,6 +376,9 @@ static enum sealtape_status look(struct findings *findings, const char *path, st
     enum sealtape_status st;
 
     st = config_load(path, &config, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    surroundings_look(config, on_surroundings, findings);
     if (st == SEALTAPE_OK)
         st = use_scratch_cache(config, &scratch, diag);
     if (st == SEALTAPE_OK)
@@ -417,6 +437,8 @@ const struct tool tool_check = {
                 "  --json   the result as JSON\n\n"
                 "Exit status 1 when there is a problem: a file that cannot be read, a certificate\n"
                 "that is refused, a time without a valid one, one key under two tenants, two keys\n"
-                "under one issuer and serial number.\n",
+                "under one issuer and serial number, a spool, password or CA file that cannot be "
+                "used.\n"
+                "Run it as the recorder's user: what that one may not read is a problem.\n",
         .run = run,
 };

@@ -23,14 +23,33 @@ struct host {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct host_media media;
+    char recording_id[HOST_TEXT_MAX]; /* "" until it is open */
 };
+
+/*
+ * What concerns this recording. Certificates of all profiles are the matter of `check`;
+ * what waits from earlier runs is that of `spool list`.
+ */
+static bool is_of_interest(struct host *host, uint32_t number, const char *recording_id)
+{
+    bool ours;
+
+    if (number == LOG_CERTIFICATE_INVALID)
+        return false;
+    if (!recording_id)
+        return true;
+    pthread_mutex_lock(&host->lock);
+    ours = !*host->recording_id || strcmp(host->recording_id, recording_id) == 0;
+    pthread_mutex_unlock(&host->lock);
+    return ours;
+}
 
 static void on_log(
         void *context, int level, uint32_t number, const char *recording_id, const char *message)
 {
-    (void)context;
     /* A refusal comes back from `open` too, and is told there. */
-    if (level > SEALTAPE_LOG_WARNING || number == LOG_RECORDING_REFUSED)
+    if (level > SEALTAPE_LOG_WARNING || number == LOG_RECORDING_REFUSED
+            || !is_of_interest(context, number, recording_id))
         return;
     fprintf(stderr, "sealtape record: %s %u: %s%s%s\n",
             level == SEALTAPE_LOG_WARNING ? "warning" : "error", (unsigned)number,
@@ -45,7 +64,9 @@ static void keep(char *to, size_t size, const char *text)
 
 static void note_event(struct host_media *media, const struct sealtape_event *event)
 {
-    keep(media->url, sizeof(media->url), event->url);
+    /* Others name what they were about: a processor, an attempt. */
+    if (event->kind == SEALTAPE_EVENT_STORED)
+        keep(media->url, sizeof(media->url), event->url);
     keep(media->outcome, sizeof(media->outcome), event->outcome);
     keep(media->sha256, sizeof(media->sha256), event->sha256);
     if (event->kind == SEALTAPE_EVENT_STORED)
@@ -70,8 +91,10 @@ static void on_event(void *context, const struct sealtape_event *event)
     if (event->struct_size < sizeof(*event) || !event->media_id)
         return;
     pthread_mutex_lock(&host->lock);
-    if (event->kind == SEALTAPE_EVENT_OPENED && !*host->media.media_id)
+    if (event->kind == SEALTAPE_EVENT_OPENED && !*host->media.media_id) {
         keep(host->media.media_id, sizeof(host->media.media_id), event->media_id);
+        keep(host->recording_id, sizeof(host->recording_id), event->recording_id);
+    }
     if (strcmp(event->media_id, host->media.media_id) == 0)
         note_event(&host->media, event);
     pthread_cond_broadcast(&host->changed);

@@ -62,13 +62,21 @@ static enum sealtape_status load_text(const char *path, struct message *message,
     CLEANUP(tool_chars_free) char *text = NULL;
     CLEANUP(bytes_free) uint8_t *der = NULL;
     enum sealtape_status st;
+    const char *begin;
     size_t len, der_len;
 
     st = file_read(AT_FDCWD, path, METADATA_DOCUMENT_MAX, &text, &len, diag);
     if (st != SEALTAPE_OK)
         return st;
-    if (strncmp(text + strspn(text, " \t\r\n"), "-----BEGIN", 10) != 0)
+    begin = text + strspn(text, " \t\r\n");
+    if (*begin == '{' || *begin == '[')
         return metadata_parse(path, text, len, &message->metadata, diag);
+    /* A stored object looks like this. */
+    if (strncmp(begin, "-----BEGIN", 10) != 0)
+        return diag_fail(diag, SEALTAPE_E_USAGE,
+                "%s: expected a metadata document (JSON), an envelope or an archive member, found "
+                "none of them; a stored object is given with --content",
+                path);
     st = metadata_pem_decode(text, &der, &der_len, diag);
     if (st != SEALTAPE_OK) {
         diag_prefix(diag, "%s: ", path);

@@ -44,6 +44,7 @@ struct feeder {
     uint64_t byte_rate;
     uint64_t begin_ns, shown_ns;
     uint64_t bytes; /* without the header */
+    bool told_waiting;
     uint8_t frame[FRAME_MAX];
 };
 
@@ -78,8 +79,12 @@ static enum sealtape_status write_all(
         if (interruptions > 1)
             return diag_fail(diag, st, "interrupted while the module took no more");
         nanosleep(&pause, NULL);
-        if (pause.tv_nsec < BACKOFF_MAX_NS)
+        if (pause.tv_nsec < BACKOFF_MAX_NS) {
             pause.tv_nsec *= 2;
+        } else if (!feeder->told_waiting) {
+            feeder->told_waiting = true;
+            tool_note(&tool_record, "the spool takes no more at present: waiting for it");
+        }
     }
     if (st != SEALTAPE_OK)
         return diag_fail(diag, st, "the module takes no more bytes: %s", status_name(st));
@@ -199,6 +204,15 @@ static enum sealtape_status print_result(struct host *host, bool *ret_delivered,
     return tool_print(json, 0, diag);
 }
 
+/* All of it is on disk: only then an outcome has been told. */
+static bool is_spooled(struct host *host)
+{
+    struct host_media media;
+
+    host_media(host, &media);
+    return *media.outcome != '\0';
+}
+
 static void wait_for_delivery(struct host *host, uint64_t timeout_ms)
 {
     uint64_t until_ns = clock_monotonic_ns() + timeout_ms * 1000000;
@@ -233,7 +247,9 @@ static enum tool_exit record_open(struct feeder *feeder)
     if (print_result(feeder->host, &delivered, &diag) != SEALTAPE_OK)
         return tool_fail(&tool_record, &diag);
     if (!delivered)
-        tool_note(&tool_record, "not delivered: it waits in the spool");
+        tool_note(&tool_record, "not delivered: %s",
+                is_spooled(feeder->host) ? "it waits in the spool (see sealtape spool)"
+                                         : "its end is not even in the spool yet");
     return delivered && fed == SEALTAPE_OK && st == SEALTAPE_OK ? TOOL_DONE : TOOL_FAILED;
 }
 

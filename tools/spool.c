@@ -135,8 +135,9 @@ static enum sealtape_status list_state(
 static enum sealtape_status list_folder(
         const char *directory, const char *name, bool all, struct diag *diag)
 {
+    /* The last one only with --all. */
     static const enum entry_state states[] = {
-            ENTRY_RECORDING, ENTRY_CLOSED, ENTRY_STORED, ENTRY_POSTED, ENTRY_FAILED};
+            ENTRY_RECORDING, ENTRY_CLOSED, ENTRY_STORED, ENTRY_FAILED, ENTRY_POSTED};
     CLEANUP(tool_chars_free) char *path = NULL;
     CLEANUP(file_close) int fd = -1;
     enum sealtape_status st = SEALTAPE_OK;

@@ -23,6 +23,8 @@ struct shared_profile {
 
 /* Options that concern us in one profile at the most: they are compared with each other. */
 #define OPTIONS_OURS_MAX 256u
+/* The longest wrong value that a message repeats. */
+#define FOUND_MAX 24
 
 /* An option in effect, with the file that it came from. */
 struct effective {
@@ -173,12 +175,13 @@ static enum sealtape_status set_text(
 static enum sealtape_status set_choice(const struct building *building, const struct effective *at,
         const char *const *allowed, size_t *ret_index)
 {
+    const char *value = at->option->value;
     char expected[256] = "";
+    size_t used;
 
     for (size_t i = 0; allowed[i]; i++) {
-        size_t used = strlen(expected);
-
-        if (strcmp(at->option->value, allowed[i]) == 0) {
+        used = strlen(expected);
+        if (strcmp(value, allowed[i]) == 0) {
             *ret_index = i;
             return SEALTAPE_OK;
         }
@@ -188,6 +191,10 @@ static enum sealtape_status set_choice(const struct building *building, const st
                                  : " or ",
                 allowed[i]);
     }
+    /* A word is shown; what is longer may be anything. */
+    used = strlen(expected);
+    if (strlen(value) <= FOUND_MAX)
+        (void)snprintf(expected + used, sizeof(expected) - used, ", found \"%s\"", value);
     return fail(building, at, expected);
 }
 
@@ -298,7 +305,9 @@ static enum sealtape_status apply_encryption(struct building *building, const st
     }
     if (strcmp(key, "envelope") == 0) {
         st = set_choice(building, at, envelopes, &choice);
-        profile->envelope = choice == 0 ? PROFILE_CLASSIC : PROFILE_MODERN;
+        /* Never another one than was asked for. */
+        if (st == SEALTAPE_OK && choice != 0)
+            return fail(building, at, "classic; this version makes no modern envelopes");
         return st;
     }
     if (strcmp(key, "cipher") == 0) {

@@ -554,7 +554,11 @@ enum sealtape_status recovery_run(struct folder *folder,
 {
     struct recovery recovery = {.folder = folder, .offer = offer_entry, .context = context};
     enum sealtape_status st = SEALTAPE_OK;
+    struct diag own = {.text = ""};
 
+    /* Reasons are written down even where the caller wants none. */
+    if (!diag)
+        diag = &own;
     /* Failed ones first: what fails in this run is not counted twice. Posted before closed, so
      * that numbers of all of them are known before anything is taken. */
     for (int s = ENTRY_FAILED; s >= ENTRY_RECORDING && st == SEALTAPE_OK; s--)

@@ -257,9 +257,11 @@ static void test_the_key_is_nowhere_in_the_heap(void **state)
     unwrap_elsewhere(session, key);
     for (int i = 0; i < 16; i++)
         iv[i] = session->iv[i] ^ MASK;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(SANITIZED)
+#ifndef SANITIZED
     /* The search finds what is there. Sanitizers keep the heap under no such name. */
     assert_true(count_in_heap(iv, 16) >= 1);
+#else
+    (void)iv;
 #endif
     assert_int_equal(count_in_heap(key, 32), 0);
     session_free(&session);

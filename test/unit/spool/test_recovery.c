@@ -281,6 +281,25 @@ static void test_a_discarded_one_is_emptied(void **unused)
     assert_int_equal(look().stored_size, 0);
 }
 
+static void test_a_discard_that_the_power_cut_took_back_leaves_a_whole_message(void **unused)
+{
+    char path[512];
+
+    (void)unused;
+    assert_true(reel_write(stand.reel, 1003));
+    flush();
+    media_discard(stand.reel->media);
+    reel_end(stand.reel);
+    flush();
+    /* The slot reached the disk, the document did not. */
+    path_of("recording", ".json.1", path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(recover().waiting, 1);
+    assert_string_equal(look().problem, "");
+    assert_string_equal(look().outcome, "complete");
+    assert_int_equal(look().plain_size, 1003);
+}
+
 static void test_a_closed_entry_takes_the_newest_of_its_documents(void **unused)
 {
     struct media_snapshot snapshot;
@@ -338,6 +357,7 @@ int main(void)
             on_a_stand(test_an_older_slot_serves_when_the_newest_does_not_fit),
             on_a_stand(test_a_finished_document_stands_as_it_was),
             on_a_stand(test_a_discarded_one_is_emptied),
+            on_a_stand(test_a_discard_that_the_power_cut_took_back_leaves_a_whole_message),
             on_a_stand(test_a_closed_entry_takes_the_newest_of_its_documents),
             on_a_stand(test_numbers_go_on_behind_those_that_are_found),
     };

@@ -137,6 +137,73 @@ mv profiles.d/107.xml kept
 expect_problem 'there are no profiles'
 mv kept profiles.d/107.xml
 
+begins "a profile without any certificate says which option is missing"
+profile 108 101
+expect_problem 'profile 108: it has no certificate (section recording-certificates, option certificate-1)'
+rm profiles.d/108.xml
+
+begins "an envelope that this version does not make is a problem, not another envelope"
+sed 's,<list_pair,<list_pair key="recording-encryption"><str_pair key="envelope" value="modern"/></list_pair>&,' \
+    profiles.d/107.xml >modern.xml
+mv modern.xml profiles.d/107.xml
+expect_problem 'expected classic; this version makes no modern envelopes' 2
+profile 107 101 good
+
+begins "what is set and has no effect yet is a warning"
+sed 's,<list_pair,<list_pair key="recording-encryption"><str_pair key="mask-max" value="10min"/></list_pair>&,' \
+    profiles.d/107.xml >limited.xml
+mv limited.xml profiles.d/107.xml
+cp c.xml kept.xml
+sed -i 's,</sealtape>,<metrics file="m.prom"/>&,' c.xml
+check --json
+expect_status 0
+expect_json '.warnings | length' 2
+expect_out 'this version sets no limit to a mask'
+expect_out 'this version writes no metrics'
+profile 107 101 good
+cp kept.xml c.xml
+
+begins "a password that cannot be read is a problem with its file, and nothing of it is shown"
+account() {
+    sed 's,<storage url="http,<storage username="u" '"$1"' url="https,' kept.xml >c.xml
+}
+account 'password-file="none"'
+expect_problem "c.xml:5: the password of this <storage>: $dir/none: cannot read: No such file"
+: >secret
+account 'password-file="secret"'
+expect_problem "$dir/secret: expected a password, found nothing"
+printf 'hush\nhush\n' >secret
+expect_problem "$dir/secret: expected one line"
+! grep -q hush out || fails "the password is shown"
+account 'password-env="SEALTAPE_TEST_UNSET"'
+expect_problem 'environment variable SEALTAPE_TEST_UNSET: expected a password, found nothing'
+echo hush >secret
+account 'password-file="secret"'
+check
+expect_status 0
+
+begins "a CA file that cannot be read, or holds something else, is a problem"
+account 'password-file="secret" ca-file="none.pem"'
+expect_problem "c.xml:5: storage/@ca-file: $dir/none.pem: cannot read"
+account 'password-file="secret" ca-file="secret"'
+expect_problem "$dir/secret: expected a certificate in PEM, found none"
+account 'password-file="secret" ca-file="one.key"'
+expect_problem 'a private key stands here'
+account 'password-file="secret" ca-file="roots.pem"'
+check
+expect_status 0
+
+begins "a spool that cannot be made or used is a problem; one that can is not made"
+sed 's,<spool directory="spool",<spool directory="c.xml",' kept.xml >c.xml
+expect_problem "spool $dir/c.xml: expected a directory, found a file in its place"
+sed 's,<spool directory="spool",<spool directory="a/b",' kept.xml >c.xml
+expect_problem "spool $dir/a/b: does not exist, and cannot be made in $dir/a: No such file"
+mkdir a
+check
+expect_status 0
+[ ! -e a/b ] || fails "the spool was made"
+cp kept.xml c.xml
+
 begins "a broken configuration is a problem with file and line"
 sed -i 's/<spool /<spol /' c.xml
 expect_problem 'c.xml:4'

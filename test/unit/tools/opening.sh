@@ -209,6 +209,14 @@ for file in "$dir/empty" "$dir/broken.json" "$dir/cut.p7m" "$dir/none" "$dir" "$
     done
 done
 
+begins "a stored object without its document is told where it belongs"
+printf 'Q' >"$dir/object.bin"
+cat "$media" >>"$dir/object.bin"
+run "$sealtape" open --key "$key" "$dir/object.bin"
+expect_status 1
+expect_err 'expected a metadata document (JSON)'
+expect_err 'a stored object is given with --content'
+
 begins "content that is nowhere is refused"
 run "$sealtape" open --key "$key" "$ours"
 expect_status 1

@@ -77,6 +77,30 @@ expect_err 'still wait'
 run "$sealtape" spool -c c.xml list
 expect_lines 1 out
 
+begins "what has failed is listed with its reason, what is delivered only with --all"
+entry=$(find spool -type d -name "$media_id")
+folder=${entry%/closed/*}
+move() {
+    mkdir -p "$folder/$2"
+    mv "$folder/$1/$media_id" "$folder/$2/"
+}
+move closed posted
+run "$sealtape" spool -c c.xml list
+expect_status 0
+expect_empty out
+run "$sealtape" spool -c c.xml --all list
+expect_json .state posted
+move posted failed
+echo '1 2026-03-02T09:15:00.000Z another object stands under its name' \
+    >"$folder/failed/$media_id/$media_id.reason"
+run "$sealtape" spool -c c.xml list
+expect_status 0
+expect_lines 1 out
+expect_json .state failed
+expect_json .reason 'another object stands under its name'
+rm "$folder/failed/$media_id/$media_id.reason"
+move failed closed
+
 begins "a folder that a process has is listed with it and left alone"
 mkfifo fifo
 "$sealtape" record -c c.xml --dbid 107 --module "$module" --timeout 1ms fifo >o 2>e &
