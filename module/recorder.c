@@ -58,6 +58,15 @@ static void on_spool_event(void *context, enum sealtape_event_kind kind, struct 
     }
     if (kind == SEALTAPE_EVENT_DEGRADED)
         event.number = LOG_RECORDING_DEGRADED;
+    if (kind == SEALTAPE_EVENT_SPOOLED) {
+        event.number = LOG_RECORDING_CLOSED;
+        log_line(SEALTAPE_LOG_INFO, LOG_RECORDING_CLOSED, event.recording_id,
+                "%s, %llu bytes are durable in the spool", text, (unsigned long long)bytes);
+    }
+    if (kind == SEALTAPE_EVENT_DISCARDED) {
+        event.number = LOG_RECORDING_DISCARDED;
+        log_line(SEALTAPE_LOG_NOTICE, LOG_RECORDING_DISCARDED, event.recording_id, "discarded");
+    }
     tell(recorder, &event);
 }
 
@@ -102,6 +111,10 @@ static enum sealtape_status start(
     enum sealtape_status st;
 
     st = config_load(config_path, &recorder->config, diag);
+    if (st == SEALTAPE_OK && recorder->config->metrics_file)
+        log_line(SEALTAPE_LOG_WARNING, LOG_METRICS_NOT_WRITTEN, NULL,
+                "<metrics file=\"%s\"> is understood, but this version writes no metrics",
+                recorder->config->metrics_file);
     if (st == SEALTAPE_OK)
         st = profile_directory_open(
                 recorder->config, on_profiles, recorder, &recorder->profiles, diag);
@@ -194,7 +207,14 @@ static enum sealtape_status find_profile(
     opening->profile = request->dbid_text ? profile_find(opening->snapshot, request->dbid, diag)
                                           : profile_find_name(opening->snapshot,
                                                   request->tenant_dbid, request->profile, diag);
-    return opening->profile ? SEALTAPE_OK : SEALTAPE_E_PROFILE;
+    if (!opening->profile)
+        return SEALTAPE_E_PROFILE;
+    /* Never another form than the one that was asked for. */
+    if (opening->profile->envelope != PROFILE_CLASSIC)
+        return diag_fail(diag, SEALTAPE_E_PROFILE,
+                "profile %u: envelope = modern is not made by this version; use classic",
+                opening->profile->dbid);
+    return SEALTAPE_OK;
 }
 
 /* Every certificate is looked at, at every open. One that is not valid is left out, or refuses
@@ -203,7 +223,7 @@ static enum sealtape_status choose_certificates(struct opening *opening, struct 
 {
     const struct profile *profile = opening->profile;
     struct trust *trust = profile_snapshot_trust(opening->snapshot);
-    struct diag why = {.text = "it has none (section recording-certificates)"}, warning;
+    struct diag why = {.text = "it has none (section recording-certificates)"};
     int64_t now = clock_utc_ms();
 
     opening->valid = calloc(profile->certificates_count + 1, sizeof(*opening->valid));
@@ -212,8 +232,7 @@ static enum sealtape_status choose_certificates(struct opening *opening, struct 
     for (size_t i = 0; i < profile->certificates_count; i++) {
         struct certificate *certificate = profile->certificates[i];
 
-        warning.text[0] = '\0';
-        if (certificate_check(certificate, trust, now, &warning, &why) == SEALTAPE_OK) {
+        if (certificate_check(certificate, trust, now, NULL, &why) == SEALTAPE_OK) {
             opening->valid[opening->valid_count++] = certificate;
             continue;
         }

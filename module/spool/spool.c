@@ -4,11 +4,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "base/thread.h"
 #include "spool/folder.h"
+#include "spool/lookout.h"
 #include "spool/memory.h"
 #include "spool/recovery.h"
 #include "spool/syncer.h"
@@ -24,6 +26,7 @@ struct spool {
     struct memory *memory;
     struct syncer *syncer;
     struct writer *writer;
+    struct lookout *lookout;
     pthread_t adopter;
     bool adopting;
 
@@ -89,6 +92,49 @@ static void on_closed(void *context, struct media *media)
             discarded ? SEALTAPE_EVENT_DISCARDED : SEALTAPE_EVENT_SPOOLED, media,
             entry_readable(media_entry(media)), outcome);
     spool->listener.offer(spool->listener.context, media_entry(media));
+}
+
+static void on_lookout(void *context, bool pressed, const char *text)
+{
+    struct spool *spool = context;
+
+    (void)pressed;
+    spool->listener.event(spool->listener.context, SEALTAPE_EVENT_PRESSURE, NULL, 0, text);
+}
+
+static void read_disk(const struct spool *spool, struct lookout_reading *reading)
+{
+    struct statvfs fs;
+
+    /* A disk that cannot be asked says so when it is written. */
+    if (fstatvfs(folder_fd(spool->folder), &fs) != 0)
+        return;
+    reading->all = (uint64_t)fs.f_blocks * fs.f_frsize;
+    reading->used = reading->all - (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+static void read_gauge(void *context, enum lookout_gauge gauge, struct lookout_reading *reading)
+{
+    struct spool *spool = context;
+    struct spool_stats stats;
+
+    spool_stats(spool, &stats);
+    switch (gauge) {
+    case LOOKOUT_MEMORY:
+        *reading = (struct lookout_reading){stats.memory_bytes, stats.memory_max_bytes};
+        break;
+    case LOOKOUT_QUOTA:
+        *reading = (struct lookout_reading){stats.bytes, spool->config->spool.quota_bytes};
+        break;
+    case LOOKOUT_DISK:
+        read_disk(spool, reading);
+        break;
+    case LOOKOUT_LATENESS:
+        reading->used = stats.unflushed_age_ms;
+        break;
+    case LOOKOUT_GAUGES:
+        break;
+    }
 }
 
 /* --- adopting ------------------------------------------------------------- */
@@ -168,6 +214,10 @@ static enum sealtape_status start_threads(struct spool *spool, struct diag *diag
             .trouble = on_sync_trouble};
     const struct writer_listener writer_listener = {
             .context = spool, .degraded = on_degraded, .trouble = on_write_trouble};
+    const struct lookout_source source = {.context = spool,
+            .read = read_gauge,
+            .tell = on_lookout,
+            .flush_ms = spool->config->spool.flush_ms};
     enum sealtape_status st;
 
     st = syncer_start(
@@ -175,6 +225,8 @@ static enum sealtape_status start_threads(struct spool *spool, struct diag *diag
     if (st == SEALTAPE_OK)
         st = writer_start(spool->config->spool.flush_ms, spool->memory, spool->syncer,
                 &writer_listener, &spool->writer, diag);
+    if (st == SEALTAPE_OK)
+        st = lookout_start(&source, &spool->lookout, diag);
     if (st != SEALTAPE_OK)
         return st;
     st = thread_start(&spool->adopter, run_adopter, spool);
@@ -225,6 +277,7 @@ void spool_close(struct spool **spool)
     pthread_mutex_unlock(&s->lock);
     if (s->adopting)
         pthread_join(s->adopter, NULL);
+    lookout_stop(&s->lookout);
     writer_stop(&s->writer);
     syncer_stop(&s->syncer);
     memory_free(&s->memory);
@@ -238,7 +291,6 @@ void spool_close(struct spool **spool)
 
 enum sealtape_status spool_ready(struct spool *spool, struct diag *diag)
 {
-    uint64_t bytes = folder_bytes(spool->folder);
     enum sealtape_status st = SEALTAPE_OK;
 
     pthread_mutex_lock(&spool->lock);
@@ -248,15 +300,7 @@ enum sealtape_status spool_ready(struct spool *spool, struct diag *diag)
     pthread_mutex_unlock(&spool->lock);
     if (st != SEALTAPE_OK)
         return st;
-    if (bytes >= spool->config->spool.quota_bytes)
-        return diag_fail(diag, SEALTAPE_E_LIMIT,
-                "the spool's quota of %llu bytes is used up: the store or the processor has not "
-                "taken recordings for long",
-                (unsigned long long)spool->config->spool.quota_bytes);
-    if (memory_used(spool->memory) > memory_count(spool->memory) / 4 * 3)
-        return diag_fail(diag, SEALTAPE_E_LIMIT,
-                "three quarters of the spool's memory are used: the disk does not keep up");
-    return SEALTAPE_OK;
+    return lookout_ready(spool->lookout, diag);
 }
 
 enum sealtape_status spool_begin(struct spool *spool, struct evidence *evidence,

@@ -1,7 +1,7 @@
 /*
  * The spool: the one truth between sealing and delivery. Brings together
- * folder, memory, writer, syncer, recovery, and an adopter that looks every
- * minute for folders whose processes have died.
+ * folder, memory, writer, syncer, recovery, a lookout for what runs full, and an
+ * adopter that looks every minute for folders whose processes have died.
  */
 #ifndef SEALTAPE_SPOOL_SPOOL_H
 #define SEALTAPE_SPOOL_SPOOL_H
@@ -41,7 +41,7 @@ enum sealtape_status spool_open(const struct config *config, const struct spool_
 /* May a recording begin? [control]
  *
  *   SEALTAPE_E_SPOOL  the spool cannot be written at present
- *   SEALTAPE_E_LIMIT  quota or memory is used up
+ *   SEALTAPE_E_LIMIT  quota, memory or disk is used up
  */
 enum sealtape_status spool_ready(struct spool *spool, struct diag *diag) MUST_CHECK;
 

@@ -30,6 +30,7 @@ struct writer {
     _Atomic bool relieved;
     _Atomic bool stopping;
     _Atomic uint64_t spooled_bytes, unflushed_age_ms;
+    _Atomic uint64_t flushing_since_ns; /* 0: not at it */
 
     /* The thread's. */
     struct media **media;
@@ -198,6 +199,7 @@ static size_t flush_all(struct writer *writer, bool all)
     bool failed = false, tried = false;
     size_t missed = 0;
 
+    atomic_store(&writer->flushing_since_ns, now);
     take_incoming(writer);
     for (size_t i = 0; i < writer->count; i++) {
         struct media *media = writer->media[i];
@@ -219,6 +221,7 @@ static size_t flush_all(struct writer *writer, bool all)
     if (tried && !failed && missed == 0)
         tell_trouble(writer, false, "");
     drop_finished(writer);
+    atomic_store(&writer->flushing_since_ns, 0);
     return missed;
 }
 
@@ -306,8 +309,14 @@ enum sealtape_status writer_start(uint32_t flush_ms, struct memory *memory, stru
 
 void writer_stats(struct writer *writer, struct writer_stats *ret_stats)
 {
+    uint64_t since;
+
     ret_stats->spooled_bytes = atomic_load(&writer->spooled_bytes);
     ret_stats->unflushed_age_ms = atomic_load(&writer->unflushed_age_ms);
+    /* While a disk holds up a flush, nobody else counts. */
+    since = atomic_load(&writer->flushing_since_ns);
+    if (since)
+        ret_stats->unflushed_age_ms += (clock_monotonic_ns() - since) / NS_PER_MS;
     pthread_mutex_lock(&writer->lock);
     ret_stats->recordings = (uint32_t)writer->total;
     pthread_mutex_unlock(&writer->lock);
