@@ -275,8 +275,8 @@ struct route {
 
 /* The profile's destination stands alone: a tenant's recordings go nowhere else. Without one,
  * all that are configured, in their order. */
-static enum sealtape_status choose_route(const struct route *route, char ***urls, size_t *count,
-        bool *ret_configured, struct diag *diag)
+static enum sealtape_status choose_route(
+        const struct route *route, char ***urls, size_t *count, struct diag *diag)
 {
     const char *only = route->destination->url;
     enum sealtape_status st = SEALTAPE_OK;
@@ -294,7 +294,6 @@ static enum sealtape_status choose_route(const struct route *route, char ***urls
         st = add_url(urls, count, route->configured[i].url, route->slash);
     if (st != SEALTAPE_OK)
         return diag_fail(diag, st, "no memory for destinations");
-    *ret_configured = !only;
     return SEALTAPE_OK;
 }
 
@@ -316,11 +315,11 @@ static enum sealtape_status choose_routes(
     struct evidence *evidence = opening->evidence;
     enum sealtape_status st;
 
-    st = choose_route(&storage, &evidence->storages, &evidence->storages_count,
-            &evidence->storages_configured, diag);
+    evidence->own_storage = storage.override || storage.destination->url;
+    evidence->own_processor = processor.override || processor.destination->url;
+    st = choose_route(&storage, &evidence->storages, &evidence->storages_count, diag);
     if (st == SEALTAPE_OK)
-        st = choose_route(&processor, &evidence->processors, &evidence->processors_count,
-                &evidence->processors_configured, diag);
+        st = choose_route(&processor, &evidence->processors, &evidence->processors_count, diag);
     return st;
 }
 

@@ -443,7 +443,8 @@ static void set_handlers(xmlParserCtxtPtr context, struct reading *reading)
     context->sax->cdataBlock = on_text;
     context->sax->serror = on_error;
     context->userData = reading;
-    (void)xmlCtxtUseOptions(context, XML_PARSE_NONET | XML_PARSE_BIG_LINES);
+    /* Huge: limits of ours stand instead, and libxml2's end at 10 MB of look-ahead. */
+    (void)xmlCtxtUseOptions(context, XML_PARSE_NONET | XML_PARSE_BIG_LINES | XML_PARSE_HUGE);
 }
 
 enum sealtape_status xml_parse(

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -16,13 +15,13 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "delivery/head.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define EVENTS_MAX 256
 #define POOL_MAX 64
 #define WATCH_PERIOD_NS (250 * NS_PER_MS)
 #define HEADER_BYTES_MAX (64u * 1024)
-#define RETRY_AFTER_MAX_MS (10u * 60 * 1000)
 /* A stalled store must not hold a call's bytes by the megabyte in kernel sockets. */
 #define SOCKET_BUFFER 32768
 
@@ -148,68 +147,27 @@ static void wake_later(struct http_request *request)
     request->http->wake_any = true;
 }
 
-static void answer_header(struct http_request *request, const char *line, size_t len)
-{
-    struct http_answer *answer = &request->answer;
-    char value[128];
-    size_t name = 0;
-
-    while (name < len && line[name] != ':')
-        name++;
-    if (name == len)
-        return;
-    (void)snprintf(value, sizeof(value), "%.*s", (int)(len - name - 1), line + name + 1);
-    value[strcspn(value, "\r\n")] = '\0';
-    if (name == 11 && strncasecmp(line, "Retry-After", 11) == 0) {
-        const char *text = value + strspn(value, " \t");
-        uint64_t ms = strtoull(text, NULL, 10) * 1000;
-
-        if (*text < '0' || *text > '9') {
-            time_t when = curl_getdate(text, NULL);
-            int64_t wait = (int64_t)when * 1000 - clock_utc_ms();
-
-            ms = when != -1 && wait > 0 ? (uint64_t)wait : 0;
-        }
-        answer->retry_after_ms = ms < RETRY_AFTER_MAX_MS ? ms : RETRY_AFTER_MAX_MS;
-    } else if (name == 13 && strncasecmp(line, "Content-Range", 13) == 0) {
-        const char *total = strchr(value, '/');
-
-        if (total && total[1] >= '0' && total[1] <= '9')
-            answer->total = strtoull(total + 1, NULL, 10);
-    } else if (name == 14 && strncasecmp(line, "Content-Length", 14) == 0
-               && answer->status == 200) {
-        const char *text = value + strspn(value, " \t");
-
-        if (*text >= '0' && *text <= '9')
-            answer->total = strtoull(text, NULL, 10);
-    }
-}
-
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
     struct http_request *request = context;
+    struct http_answer *answer = &request->answer;
+    struct head head = {answer->status, answer->retry_after_ms, answer->total};
     size_t len = size * count;
-    int status;
+    bool begins;
 
     request->progress_ns = clock_monotonic_ns();
     request->header_bytes += len;
     if (request->header_bytes > HEADER_BYTES_MAX)
         return 0;
-    if (len > 12 && strncmp(line, "HTTP/", 5) == 0) {
-        const char *code = memchr(line, ' ', len);
-
-        status = code ? atoi(code + 1) : 0;
-        /* A 100 is no answer yet; whatever a former try was told is void. */
-        request->answer.status = status >= 200 ? status : 0;
-        request->answer.total = UINT64_MAX;
-        request->answer.retry_after_ms = 0;
-        if (status >= 200 && request->call.source && !request->answer.body_sent) {
-            request->ending = true;
-            wake_later(request);
-        }
-        return len;
+    /* A 100 is no answer yet; whatever a former try was told is void. */
+    begins = head_line(&head, line, len, clock_utc_ms());
+    answer->status = head.status;
+    answer->total = head.total;
+    answer->retry_after_ms = head.retry_after_ms;
+    if (begins && head.status && request->call.source && !answer->body_sent) {
+        request->ending = true;
+        wake_later(request);
     }
-    answer_header(request, line, len);
     return len;
 }
 

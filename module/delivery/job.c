@@ -109,43 +109,44 @@ void job_give_up(struct job *job, const char *reason)
     finish(job);
 }
 
-/* The destinations of the configuration instead of @urls. */
-static enum sealtape_status take_configured(const struct config_destination *destinations,
-        size_t count, char ***urls, size_t *urls_count)
+static enum sealtape_status add_configured(char ***urls, size_t *count,
+        const struct config_destination *destinations, size_t destinations_count)
 {
-    char **taken = calloc(count ? count : 1, sizeof(*taken));
+    char **all;
 
-    if (!taken)
+    if (*count > 0)
+        return SEALTAPE_OK;
+    all = reallocarray(*urls, destinations_count + 1, sizeof(*all));
+    if (!all)
         return SEALTAPE_E_MEMORY;
-    while (*urls_count > 0)
-        free((*urls)[--*urls_count]);
-    free(*urls);
-    *urls = taken;
-    for (; *urls_count < count; ++*urls_count) {
-        taken[*urls_count] = strdup(destinations[*urls_count].url);
-        if (!taken[*urls_count])
+    *urls = all;
+    for (; *count < destinations_count; (*count)++) {
+        all[*count] = strdup(destinations[*count].url);
+        if (!all[*count])
             return SEALTAPE_E_MEMORY;
     }
     return SEALTAPE_OK;
 }
 
-/* A store that has moved is found by what waited for it, too. */
+/* A recording without destinations of its own goes where the configuration says today, not where
+ * it said when the call was recorded. */
 enum sealtape_status job_plan_load(struct job *job, struct diag *diag)
 {
     const struct config *config = job->depot->courier.config;
     enum sealtape_status st;
 
     st = entry_plan_load(job->entry, &job->plan, diag);
-    if (st == SEALTAPE_OK && job->plan->storages_configured)
-        st = take_configured(config->storages, config->storages_count, &job->plan->storages,
-                &job->plan->storages_count);
-    if (st == SEALTAPE_OK && job->plan->processors_configured)
-        st = take_configured(config->processors, config->processors_count, &job->plan->processors,
-                &job->plan->processors_count);
-    if (st == SEALTAPE_OK)
+    if (st != SEALTAPE_OK)
         return st;
+    st = add_configured(&job->plan->storages, &job->plan->storages_count, config->storages,
+            config->storages_count);
+    if (st == SEALTAPE_OK)
+        st = add_configured(&job->plan->processors, &job->plan->processors_count,
+                config->processors, config->processors_count);
+    if (st == SEALTAPE_OK)
+        return SEALTAPE_OK;
     entry_plan_free(&job->plan);
-    return st == SEALTAPE_E_MEMORY ? diag_fail(diag, st, "no memory for the destinations") : st;
+    return diag_fail(diag, st, "no memory for the destinations");
 }
 
 /* The plan, where it is not there; false: the job has been dealt with. */

@@ -20,7 +20,8 @@ static bool start_tag(const char *bytes, const char *at)
 
     if (before > bytes && before[-1] == ':') {
         before--;
-        while (before > bytes && before[-1] != '<' && before[-1] != '/' && before[-1] != '>')
+        /* No further than the prefix, or a hostile answer is gone through again and again. */
+        while (before > bytes && !strchr("</>:", before[-1]))
             before--;
     }
     return before > bytes && before[-1] == '<' && strchr("> \t\r\n", at[sizeof(name) - 1])

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/thread.h"
+
 struct question {
     struct question *next;
     struct resolver_answer answer;
@@ -117,8 +119,8 @@ static bool thread_add(struct resolver *resolver)
 {
     if (resolver->idle > resolver->waiting || resolver->threads_count == RESOLVER_THREADS_MAX)
         return true;
-    if (pthread_create(&resolver->threads[resolver->threads_count], NULL, resolver_run, resolver)
-            == 0)
+    if (thread_start(&resolver->threads[resolver->threads_count], resolver_run, resolver)
+            == SEALTAPE_OK)
         resolver->threads_count++;
     return resolver->threads_count > 0;
 }

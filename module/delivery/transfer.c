@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "delivery/job.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -257,9 +257,7 @@ enum sealtape_status transfer_start_at(const struct pace *pace, const struct con
 {
     CLEANUP(transfer_free) struct transfer *transfer = calloc(1, sizeof(*transfer));
     pthread_condattr_t attributes;
-    sigset_t all, old;
     enum sealtape_status st;
-    int rc;
 
     if (!transfer)
         return diag_fail(diag, SEALTAPE_E_MEMORY, "no memory for the transfer");
@@ -277,14 +275,9 @@ enum sealtape_status transfer_start_at(const struct pace *pace, const struct con
     st = courier_init(&transfer->depot.courier, config, pace, diag);
     if (st != SEALTAPE_OK)
         return st;
-    /* The host's signals are not for our threads; a resolver's thread inherits the mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    rc = pthread_create(&transfer->thread, NULL, transfer_run, transfer);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc != 0)
-        return diag_fail(
-                diag, SEALTAPE_E_MEMORY, "cannot start the transfer thread: %s", strerror(rc));
+    st = thread_start(&transfer->thread, transfer_run, transfer);
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "cannot start the transfer thread: %s", strerror(errno));
     *ret_transfer = TAKE(transfer);
     return SEALTAPE_OK;
 }

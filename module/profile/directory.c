@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "profile/scan.h"
 #include "profile/watch.h"
 
@@ -237,20 +237,6 @@ static void *watch_thread(void *context)
     return NULL;
 }
 
-/* A thread of ours takes no signals of the host's. */
-static int start_thread(struct profile_directory *directory)
-{
-    sigset_t all, old;
-    int error;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&directory->thread, NULL, watch_thread, directory);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    directory->thread_runs = error == 0;
-    return error;
-}
-
 enum sealtape_status profile_directory_open_timed(const struct config *config,
         const struct directory_timing *timing, profile_report *report, void *context,
         struct profile_directory **ret_directory, struct diag *diag)
@@ -258,7 +244,6 @@ enum sealtape_status profile_directory_open_timed(const struct config *config,
     CLEANUP(profile_directory_close) struct profile_directory *directory = NULL;
     struct diag complaint;
     enum sealtape_status st;
-    int error;
 
     directory = calloc(1, sizeof(*directory));
     if (!directory)
@@ -281,9 +266,10 @@ enum sealtape_status profile_directory_open_timed(const struct config *config,
     /* A broken file is no failure of the directory. */
     if (st != SEALTAPE_OK && st != SEALTAPE_E_CONFIG)
         return diag_fail(diag, st, "%s", complaint.text);
-    error = start_thread(directory);
-    if (error != 0)
-        return diag_fail(diag, SEALTAPE_E_MEMORY, "cannot start a thread: %s", strerror(error));
+    st = thread_start(&directory->thread, watch_thread, directory);
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "cannot start a thread: %s", strerror(errno));
+    directory->thread_runs = true;
     *ret_directory = TAKE(directory);
     return SEALTAPE_OK;
 }

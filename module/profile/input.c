@@ -107,6 +107,13 @@ bool fingerprint_digest(struct fingerprint *fingerprint, const void *bytes, size
     return other;
 }
 
+/* By the next scan, changed or not. */
+static void read_again(struct input *input)
+{
+    input->read = false;
+    input->fingerprint.settled = false;
+}
+
 /* Returns whether the complaint is another one than before. */
 static bool complain(struct input *input, enum log_number number, const char *text)
 {
@@ -118,11 +125,8 @@ static bool complain(struct input *input, enum log_number number, const char *te
     free(input->complaint);
     input->complaint = copy;
     input->number = number;
-    if (!copy) {
-        /* Tried again by the next scan. */
-        input->read = false;
-        input->fingerprint.settled = false;
-    }
+    if (!copy)
+        read_again(input);
     return true;
 }
 
@@ -178,6 +182,7 @@ bool input_refresh(struct input *input, int dirfd, struct pool *pool, bool force
 {
     CLEANUP(text_clear) struct text text = {NULL, 0};
     struct diag diag = {""};
+    enum sealtape_status st;
     bool other;
 
     if (input->read && !force && fingerprint_holds(&input->fingerprint, dirfd, input->name))
@@ -195,7 +200,11 @@ bool input_refresh(struct input *input, int dirfd, struct pool *pool, bool force
     if (!other && input->read)
         return false;
     input->read = true;
-    if (take_over(input, &text, pool, &diag) != SEALTAPE_OK)
+    st = take_over(input, &text, pool, &diag);
+    /* That is not the file's fault, and passes without a change of it. */
+    if (st == SEALTAPE_E_MEMORY)
+        read_again(input);
+    if (st != SEALTAPE_OK)
         return complain(input, number_of(&diag), diag.text);
     free(input->complaint);
     input->complaint = NULL;

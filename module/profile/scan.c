@@ -60,20 +60,27 @@ static bool refresh_trust(struct scan *scan, bool force)
     bool crls = trust_file_changed(&scan->crls, scan->config->trust.crls, force);
     struct trust *trust = NULL;
     struct diag diag = {""};
+    enum sealtape_status st;
+    bool changed = false;
 
     if (!roots && !crls)
         return false;
-    if (trust_load(scan->config, &trust, &diag) == SEALTAPE_OK) {
+    st = trust_load(scan->config, &trust, &diag);
+    if (st == SEALTAPE_OK) {
         trust_release(&scan->trust);
         scan->trust = trust;
         replace_text(&scan->trust_complaint, NULL);
         return true;
     }
     diag_prefix(&diag, "the trust is as it was: ");
-    if (scan->trust_complaint && strcmp(scan->trust_complaint, diag.text) == 0)
-        return false;
-    replace_text(&scan->trust_complaint, diag.text);
-    return true;
+    if (!scan->trust_complaint || strcmp(scan->trust_complaint, diag.text) != 0) {
+        replace_text(&scan->trust_complaint, diag.text);
+        changed = true;
+    }
+    /* A lack of memory passes without a change of the files: they are read again. */
+    if (st == SEALTAPE_E_MEMORY || !scan->trust_complaint)
+        memset(&scan->roots, 0, sizeof(scan->roots));
+    return changed;
 }
 
 enum sealtape_status scan_init(struct scan *scan, struct diag *diag)
@@ -281,7 +288,8 @@ static bool refresh_directory(struct scan *scan, bool force, struct scan_outcome
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         ignore(diag_fail(&diag, SEALTAPE_E_CONFIG, "%s", strerror(errno))); /* kept below */
-    if (fd < 0 || list_directory(scan, fd, &diag) != SEALTAPE_OK) {
+    scan->directory_failed = fd < 0 || list_directory(scan, fd, &diag) != SEALTAPE_OK;
+    if (scan->directory_failed) {
         diag_prefix(&diag, "%s: the profiles are as they were: ", path);
         changed = !scan->directory_complaint;
         replace_text(&scan->directory_complaint, diag.text);
@@ -321,7 +329,7 @@ static bool update_cache(struct scan *scan)
             break;
     }
     /* What was deleted while nobody watched. */
-    if (scan->cache && !scan->snapshot && !scan->directory_complaint)
+    if (scan->cache && !scan->snapshot && !scan->directory_failed)
         say_cache_failed(scan, cache_prune(scan->cache, keeps, scan, &diag), &diag);
     return more;
 }
@@ -398,15 +406,15 @@ enum sealtape_status scan_run(
     CLEANUP(complaints_clear) struct complaints complaints = {NULL, 0, 0};
     struct scan_outcome outcome = {false, false, 0, 0};
     enum sealtape_status st = SEALTAPE_OK;
-    bool changed;
 
-    changed = refresh_trust(scan, force);
-    changed = refresh_directory(scan, force, &outcome) || changed || !scan->snapshot;
+    /* Where this run fails for want of memory, the next one has the same to do. */
+    scan->stale = refresh_trust(scan, force) || scan->stale;
+    scan->stale = refresh_directory(scan, force, &outcome) || scan->stale || !scan->snapshot;
     if (update_cache(scan))
         outcome.next_ns = clock_monotonic_ns();
     if (gather(scan, &complaints) != SEALTAPE_OK)
         return no_memory(diag);
-    if (changed) {
+    if (scan->stale) {
         st = renew_snapshot(scan, &complaints, diag);
         pool_sweep(scan->pool);
     }
@@ -414,7 +422,8 @@ enum sealtape_status scan_run(
         st = complaints_add(&complaints, scan->merged.items[i].number, scan->merged.items[i].text);
     if (st != SEALTAPE_OK)
         return st;
-    outcome.changed = changed;
+    outcome.changed = scan->stale;
+    scan->stale = false;
     outcome.invalid = pool_check(scan->pool, scan->trust, clock_utc_ms());
     outcome.complained = publish_complaints(scan, &complaints);
     *ret_outcome = outcome;

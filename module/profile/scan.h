@@ -41,6 +41,8 @@ struct scan {
     struct trust *trust;
     struct fingerprint roots, crls;
     char *trust_complaint, *directory_complaint; /* or NULL */
+    bool directory_failed;                       /* it was not listed by the last run */
+    bool stale;                                  /* the snapshot is not of what was read */
     struct profile_snapshot *snapshot;
     struct complaints merged;     /* of the files with each other; as long as none changes */
     struct complaints complaints; /* of the last run, all */

@@ -54,6 +54,9 @@ static enum sealtape_status wrap(struct session *session, struct certificate *ce
     size_t len = 0;
     uint8_t *copy;
 
+    if (public.modulus_len == 0)
+        return diag_fail(
+                diag, SEALTAPE_E_CERTIFICATE, "certificate %s: its key is not RSA", facts->alias);
     st = rsa_encrypt_key(&public, key, key_len, encrypted, &len, diag);
     if (st != SEALTAPE_OK) {
         diag_prefix(diag, "certificate %s: ", facts->alias);

@@ -38,7 +38,7 @@ void session_free(struct session **session);
 /*
  * HMAC-SHA-256(key, "sealtape key commitment v1" || IV) in hex. [any]
  *
- * @scratch is a cell of the arena.
+ * @scratch is a block of the arena of 2 * SECRET_CELL_SIZE bytes; it is wiped.
  */
 void session_commitment(const uint8_t *key, size_t key_len, const uint8_t iv[ENVELOPE_IV_SIZE],
         void *scratch, char ret_hex[65]);

@@ -127,6 +127,10 @@ enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commi
         return diag_fail(diag, SEALTAPE_E_VERSION,
                 "commit file of format %u; this build reads up to %d", (unsigned)get_u32(bytes + 8),
                 COMMIT_FORMAT);
+    if (get_u32(bytes + 12) != PAGE)
+        return diag_fail(diag, SEALTAPE_E_VERSION,
+                "commit file with pages of %u bytes; this build knows %u",
+                (unsigned)get_u32(bytes + 12), PAGE);
     for (int which = COMMIT_FLUSHED; which <= COMMIT_SYNCED; which++) {
         size_t at = slot_place((enum commit_which)which);
 
@@ -142,4 +146,23 @@ enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commi
     memcpy(ret_slots, slots, count * sizeof(slots[0]));
     *ret_count = count;
     return SEALTAPE_OK;
+}
+
+static bool is_blank(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+bool commit_was_synced(const uint8_t *bytes, size_t len)
+{
+    struct commit_slot slot;
+
+    if (len < COMMIT_FILE_SIZE || is_blank(bytes, HEADER_SIZE)
+            || is_blank(bytes + slot_place(COMMIT_SYNCED), SLOT_SIZE))
+        return false;
+    return !slot_decode(bytes + slot_place(COMMIT_SYNCED), &slot) || slot.sequence > 1;
 }

@@ -49,10 +49,18 @@ enum sealtape_status commit_write(
  *
  * @ret_slots takes the valid ones, newest first; *ret_count is 0, 1 or 2.
  *
- *   SEALTAPE_E_VERSION  of a newer format
+ *   SEALTAPE_E_VERSION  of a newer format, or of pages of another size
  *   SEALTAPE_E_STATE    not a commit file
  */
 enum sealtape_status commit_parse(const uint8_t *bytes, size_t len, struct commit_slot ret_slots[2],
         size_t *ret_count, struct diag *diag) MUST_CHECK;
+
+/*
+ * May a sync have covered a commit file with these bytes? [setup]
+ *
+ * It cannot where a part was never written, or the synced slot is still the
+ * first one. Whoever finds such a file has lost nothing that was promised.
+ */
+bool commit_was_synced(const uint8_t *bytes, size_t len);
 
 #endif

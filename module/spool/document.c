@@ -1,6 +1,7 @@
 #include "spool/document.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,32 +122,17 @@ static json_t *strings(char *const *texts, size_t count)
     return array;
 }
 
-static json_t *configured(const struct evidence *e)
-{
-    json_t *array = json_array();
-    int bad = 0;
-
-    if (e->storages_configured)
-        bad |= json_array_append_new(array, json_string("storage"));
-    if (e->processors_configured)
-        bad |= json_array_append_new(array, json_string("processor"));
-    if (bad) {
-        json_decref(array);
-        return NULL;
-    }
-    return array;
-}
-
 static json_t *spool_member(const struct evidence *e)
 {
     json_t *spool = json_object();
     int bad = 0;
 
     bad |= json_object_set_new(spool, "format", json_integer(DOCUMENT_FORMAT));
-    bad |= json_object_set_new(spool, "storage", strings(e->storages, e->storages_count));
-    bad |= json_object_set_new(spool, "processor", strings(e->processors, e->processors_count));
+    bad |= json_object_set_new(
+            spool, "storage", strings(e->storages, e->own_storage ? e->storages_count : 0));
+    bad |= json_object_set_new(
+            spool, "processor", strings(e->processors, e->own_processor ? e->processors_count : 0));
     bad |= json_object_set_new(spool, "tenant", json_sprintf("%" PRIu32, e->tenant_dbid));
-    bad |= json_object_set_new(spool, "configured", configured(e));
     if (bad) {
         json_decref(spool);
         return NULL;
@@ -424,6 +410,9 @@ enum sealtape_status document_parse(
     json_t *root;
 
     root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    /* A lack of memory must not condemn the recording; jansson may not name it. */
+    if (!root && (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0'))
+        return diag_fail(diag, SEALTAPE_E_MEMORY, "no memory for the document");
     if (!root)
         return diag_fail(diag, SEALTAPE_E_STATE, "document, line %d: %s", error.line, error.text);
     st = wrap(root, &document);
@@ -441,7 +430,23 @@ enum sealtape_status document_parse(
     return SEALTAPE_OK;
 }
 
+unsigned document_revision(const struct document *document)
+{
+    json_int_t revision = json_integer_value(
+            json_object_get(json_object_get(document->root, "spool"), "revision"));
+
+    return revision < 0 || revision > UINT_MAX ? 0 : (unsigned)revision;
+}
+
 /* --- changing ------------------------------------------------------------- */
+
+enum sealtape_status document_set_revision(struct document *document, unsigned revision)
+{
+    int bad = json_object_set_new(
+            json_object_get(document->root, "spool"), "revision", json_integer(revision));
+
+    return bad ? SEALTAPE_E_MEMORY : SEALTAPE_OK;
+}
 
 static json_t *base64_text(const uint8_t *bytes, size_t len)
 {
@@ -466,7 +471,8 @@ static json_t *chunk_digests(const struct document_final *final)
     return array;
 }
 
-/* A mask that nobody ended lasts to the end of the media. */
+/* A mask that nobody ended lasts to the end of the media; one that begins behind what a crash
+ * left of the media ends where it begins. */
 static int end_spans(json_t *extension, uint64_t duration_ms)
 {
     json_t *item;
@@ -475,8 +481,11 @@ static int end_spans(json_t *extension, uint64_t duration_ms)
 
     json_array_foreach(json_object_get(extension, "masked"), i, item)
     {
+        json_int_t start = json_integer_value(json_object_get(item, "startMs"));
+        json_int_t end = (json_int_t)duration_ms;
+
         if (!json_object_get(item, "endMs"))
-            bad |= json_object_set_new(item, "endMs", json_integer((json_int_t)duration_ms));
+            bad |= json_object_set_new(item, "endMs", json_integer(end > start ? end : start));
     }
     return bad;
 }
@@ -497,6 +506,13 @@ static int add_untold_gap(json_t *extension, const struct document_final *final)
                     (json_int_t)(final->lost_bytes - told), "time", timestamp(final->stop_utc_ms)));
 }
 
+static const char *outcome_with_gaps(const json_t *extension, const char *outcome)
+{
+    bool whole = strcmp(outcome, "complete") == 0 || strcmp(outcome, "empty") == 0;
+
+    return whole && json_array_size(json_object_get(extension, "gaps")) > 0 ? "degraded" : outcome;
+}
+
 enum sealtape_status document_finish(struct document *document, const struct document_final *final)
 {
     json_t *media = media_of(document), *x = extension_of(document);
@@ -513,9 +529,9 @@ enum sealtape_status document_finish(struct document *document, const struct doc
     bad |= json_object_set_new(x, "chunkSize", json_integer(DOCUMENT_CHUNK_SIZE));
     bad |= json_object_set_new(x, "chunkDigests", chunk_digests(final));
     bad |= json_object_set_new(x, "durationMs", json_integer((json_int_t) final->duration_ms));
-    bad |= set_text(x, "outcome", final->outcome);
     bad |= end_spans(x, final->duration_ms);
     bad |= add_untold_gap(x, final);
+    bad |= set_text(x, "outcome", outcome_with_gaps(x, final->outcome));
     return bad ? SEALTAPE_E_MEMORY : SEALTAPE_OK;
 }
 
@@ -621,17 +637,6 @@ static enum sealtape_status copy_text(const json_t *value, const char *missing, 
     return *ret_text ? SEALTAPE_OK : SEALTAPE_E_MEMORY;
 }
 
-static bool has_word(const json_t *array, const char *word)
-{
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        const char *text = json_string_value(json_array_get(array, i));
-
-        if (text && strcmp(text, word) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum sealtape_status fill_plan(const struct document *document, struct entry_plan *plan)
 {
     json_t *spool = json_object_get(document->root, "spool"), *media = media_of(document);
@@ -653,8 +658,6 @@ static enum sealtape_status fill_plan(const struct document *document, struct en
         plan->object_name = NULL;
         return SEALTAPE_E_MEMORY;
     }
-    plan->storages_configured = has_word(json_object_get(spool, "configured"), "storage");
-    plan->processors_configured = has_word(json_object_get(spool, "configured"), "processor");
     plan->has_media = descriptor != NULL;
     plan->size = size ? strtoull(size, NULL, 10) : 0;
     if (sha256 && strlen(sha256) < sizeof(plan->sha256))

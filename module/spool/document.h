@@ -4,8 +4,7 @@
  *
  * In the spool the document's first member is `spool`, which never leaves the
  * machine: {"format": 1, "storage": [...], "processor": [...], "tenant": "...",
- * "configured": ["storage", "processor"]}. What stands in `configured` (absent: none) was
- * taken from the configuration, and is taken anew from it at delivery.
+ * "revision": 3}.
  */
 #ifndef SEALTAPE_SPOOL_DOCUMENT_H
 #define SEALTAPE_SPOOL_DOCUMENT_H
@@ -63,7 +62,15 @@ enum sealtape_status document_parse(
 
 void document_free(struct document **document);
 
-/* Complete it. Spans that are still open end with the media. */
+/*
+ * Which rewriting it is, counted from 0: several may stand beside each other
+ * after a crash, and the highest one is the newest. [writer, setup]
+ */
+enum sealtape_status document_set_revision(struct document *document, unsigned revision) MUST_CHECK;
+unsigned document_revision(const struct document *document);
+
+/* Complete it. Spans that are still open end with the media; `complete` with gaps is
+ * `degraded`. */
 enum sealtape_status document_finish(
         struct document *document, const struct document_final *final) MUST_CHECK;
 

@@ -13,10 +13,11 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "spool/attempts.h"
 #include "spool/document.h"
 #include "spool/folder.h"
 
-/* Bytes of the list of attempts that are read; about 1000 attempts. */
+/* Bytes of the list of attempts, some thousands of them. */
 #define ATTEMPTS_MAX (1024u * 1024)
 
 struct entry {
@@ -289,7 +290,8 @@ enum sealtape_status entry_attempt_add(struct entry *entry, const char *url, str
 {
     CLEANUP(file_close) int fd = -1;
     char path[ENTRY_PATH_SIZE];
-    int error = 0, n;
+    struct stat file;
+    int error = 0;
 
     pthread_mutex_lock(&entry->lock);
     entry_path(entry, ".attempts", path);
@@ -300,32 +302,25 @@ enum sealtape_status entry_attempt_add(struct entry *entry, const char *url, str
     pthread_mutex_unlock(&entry->lock);
     if (fd < 0)
         return diag_fail(diag, SEALTAPE_E_IO, "spool %s: cannot open: %s", path, strerror(error));
-    n = dprintf(fd, "1 %s\n", url);
-    if (n < 0)
+    /*
+     * After weeks without a store: each attempt begins by deleting what the one
+     * before has left. A list that nobody can read would hold up the entry for good.
+     */
+    if (fstat(fd, &file) != 0
+            || ((uint64_t)file.st_size + strlen(url) + 4 > ATTEMPTS_MAX && ftruncate(fd, 0) != 0))
+        return diag_fail(diag, SEALTAPE_E_IO, "spool %s: cannot cut: %s", path, strerror(errno));
+    /* What a crash has left of another line must not become a part of this one. */
+    if (dprintf(fd, "\n1 %s\n", url) < 0)
         return diag_fail(diag, SEALTAPE_E_IO, "spool %s: cannot write: %s", path, strerror(errno));
     return SEALTAPE_OK;
-}
-
-/* Cut the lines "1 URL" in place into @urls; lines of other versions are passed over. */
-static size_t cut_lines(char *text, char **urls)
-{
-    size_t count = 0;
-    char *rest = NULL;
-
-    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        if (strncmp(line, "1 ", 2) == 0)
-            urls[count++] = line + 2;
-    }
-    urls[count] = NULL;
-    return count;
 }
 
 enum sealtape_status entry_attempts(struct entry *entry, char ***ret_urls, struct diag *diag)
 {
     char path[ENTRY_PATH_SIZE];
     enum sealtape_status st;
-    size_t len = 0, lines = 1;
-    char *text = NULL, **urls;
+    char *text = NULL;
+    size_t len = 0;
 
     pthread_mutex_lock(&entry->lock);
     entry_path(entry, ".attempts", path);
@@ -335,22 +330,10 @@ enum sealtape_status entry_attempts(struct entry *entry, char ***ret_urls, struc
         st = SEALTAPE_OK; /* none yet */
     if (st != SEALTAPE_OK)
         return st;
-    for (size_t i = 0; i < len; i++)
-        lines += text[i] == '\n';
-    urls = malloc((lines + 1) * sizeof(*urls) + len + 1);
-    if (urls) {
-        char *copy = (char *)(urls + lines + 1);
-
-        if (text)
-            memcpy(copy, text, len);
-        copy[len] = '\0';
-        (void)cut_lines(copy, urls);
-    }
+    st = attempts_parse(text ? text : "", len, entry->media_id, ret_urls);
     free(text);
-    if (!urls)
-        return diag_fail(
-                diag, SEALTAPE_E_MEMORY, "no memory for the attempts of %s", entry->media_id);
-    *ret_urls = urls;
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "no memory for the attempts of %s", entry->media_id);
     return SEALTAPE_OK;
 }
 
@@ -477,21 +460,38 @@ static enum sealtape_status remove_files(int directory)
     return SEALTAPE_OK;
 }
 
+enum sealtape_status entry_remove_leftover(
+        struct folder *folder, const char *path, struct diag *diag)
+{
+    int directory =
+            openat(folder_fd(folder), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (directory < 0 || remove_files(directory) != SEALTAPE_OK
+            || unlinkat(folder_fd(folder), path, AT_REMOVEDIR) != 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "spool %s/%s: cannot delete: %s", folder_path(folder),
+                path, strerror(errno));
+    return SEALTAPE_OK;
+}
+
 enum sealtape_status entry_remove(struct entry *entry, struct diag *diag)
 {
-    char path[ENTRY_PATH_SIZE];
-    int directory;
+    char path[ENTRY_PATH_SIZE], gone[ENTRY_PATH_SIZE + 8];
+    int fd = folder_fd(entry->folder), error = 0;
+    enum sealtape_status st;
 
+    pthread_mutex_lock(&entry->lock);
     entry_path(entry, NULL, path);
-    directory = openat(folder_fd(entry->folder), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0 && errno == ENOENT) {
-        atomic_store(&entry->state, ENTRY_GONE);
-        return SEALTAPE_OK;
-    }
-    if (directory < 0 || remove_files(directory) != SEALTAPE_OK
-            || unlinkat(folder_fd(entry->folder), path, AT_REMOVEDIR) != 0)
+    (void)snprintf(gone, sizeof(gone), "%s.gone", path);
+    /* ENOENT: it lost its name before, and perhaps its files too. */
+    if (renameat(fd, path, fd, gone) != 0)
+        error = errno;
+    pthread_mutex_unlock(&entry->lock);
+    if (error && error != ENOENT)
         return diag_fail(diag, SEALTAPE_E_IO, "spool %s/%s: cannot delete: %s",
-                folder_path(entry->folder), path, strerror(errno));
+                folder_path(entry->folder), path, strerror(error));
+    st = entry_remove_leftover(entry->folder, gone, diag);
+    if (st != SEALTAPE_OK && !(error == ENOENT && errno == ENOENT))
+        return st;
     folder_count_bytes(entry->folder, -(int64_t)entry_readable(entry));
     atomic_store(&entry->state, ENTRY_GONE);
     return SEALTAPE_OK;

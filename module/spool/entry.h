@@ -79,12 +79,10 @@ enum sealtape_status entry_open_media(
 
 /* Where a media file goes, read from its document. */
 struct entry_plan {
-    char **storages; /* base URLs in order of preference, each ending with '/' */
+    char **storages; /* base URLs in order of preference, each ending with '/'; none: as configured */
     size_t storages_count;
-    char **processors; /* URLs in order of preference */
+    char **processors; /* URLs in order of preference; none: as configured */
     size_t processors_count;
-    /* They came from the configuration, and follow it. */
-    bool storages_configured, processors_configured;
     char *tenant;      /* fairness: one tenant's dead store delays no other's */
     char *object_name; /* "<mediaId>.bin": the name under the base URL */
     bool has_media;    /* false: discarded or without media; nothing to store */
@@ -133,7 +131,11 @@ enum sealtape_status entry_fail(
         struct entry *entry, const char *reason, struct diag *diag) MUST_CHECK;
 /* A closed entry becomes a document without media, outcome `discarded`, still closed. */
 enum sealtape_status entry_discarded(struct entry *entry, struct diag *diag) MUST_CHECK;
-/* Delete an entry: a posted one after its grace time, one that was never durable. */
+/* Delete an entry: a posted one after its grace time, one that was never durable. It loses its
+ * name before its files, so that a crash leaves no half of it. */
 enum sealtape_status entry_remove(struct entry *entry, struct diag *diag) MUST_CHECK;
+/* Delete "<state>/<mediaId>.new" or ".gone", what a crash left of making or deleting one. [setup] */
+enum sealtape_status entry_remove_leftover(
+        struct folder *folder, const char *path, struct diag *diag) MUST_CHECK;
 
 #endif

@@ -83,8 +83,9 @@ struct evidence {
     size_t storages_count;
     char **processors;
     size_t processors_count;
-    /* They are those of the configuration, and follow it; else they hold. */
-    bool storages_configured, processors_configured;
+    /* Chosen for this recording; else they are those of the configuration, and whoever delivers
+     * takes the ones that are configured then. */
+    bool own_storage, own_processor;
     char *envelope_pem; /* made once by the writer, who then orders the recipients as encoded */
 
     /* Guards all that follows. */

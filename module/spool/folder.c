@@ -403,9 +403,10 @@ enum sealtape_status folder_save(struct folder *folder, struct diag *diag)
         st = numbers_text(folder->numbers, folder->epoch, &text, &len);
     folder->numbers_changed = false;
     pthread_mutex_unlock(&folder->lock);
-    if (st != SEALTAPE_OK || !text)
-        return st;
-    st = file_replace(folder->fd, "epoch", text, len, 1, diag);
+    if (st == SEALTAPE_OK && !text)
+        return SEALTAPE_OK;
+    if (st == SEALTAPE_OK)
+        st = file_replace(folder->fd, "epoch", text, len, 1, diag);
     free(text);
     if (st != SEALTAPE_OK) {
         pthread_mutex_lock(&folder->lock);

@@ -14,41 +14,12 @@
 #include "base/hex.h"
 #include "spool/digest.h"
 #include "spool/document.h"
+#include "spool/media_fields.h"
 
 /* Stretches of bytes that one write takes, and bytes that one flush writes before the next
  * recording has its turn. */
 #define VECTORS_MAX 64
 #define NS_PER_MS 1000000u
-
-struct media {
-    _Atomic unsigned shares;
-    struct entry *entry;
-    struct evidence *evidence;
-    struct feed feed;
-    _Atomic bool discard;
-    _Atomic bool finished;
-    _Atomic bool waiting, durable, closed;
-    _Atomic uint64_t flushed;
-
-    /* Guards the files and all that says what is in them. The writer never waits for it. */
-    pthread_mutex_t files;
-    int bin_fd, commit_fd;
-    bool created;
-    bool closing_written;
-    uint64_t sequence;
-    uint64_t evidence_version; /* that the document on disk shows */
-    unsigned revision, revision_synced;
-    struct digest digest;
-    struct commit_slot slot;   /* as last written to the flushed place */
-    struct feed_point point;   /* that the slot describes */
-    struct commit_slot synced; /* as of the last completed round */
-    uint8_t first_closing[CIPHER_BLOCK_SIZE];
-    const char *outcome;
-
-    /* The writer's. */
-    uint64_t paused_ns, pause_began_ns, losses_told;
-    uint64_t waiting_since_ns;
-};
 
 /* --- life ----------------------------------------------------------------- */
 
@@ -202,19 +173,25 @@ static enum sealtape_status take_mark(struct media *media, const struct feed_mar
     return SEALTAPE_OK;
 }
 
+/* A mark that found no memory stays in hand for the next time. */
 static enum sealtape_status take_marks(struct media *media)
 {
     enum sealtape_status st = SEALTAPE_OK;
-    struct feed_mark mark;
 
-    while (st == SEALTAPE_OK && feed_take_mark(&media->feed, &mark))
-        st = take_mark(media, &mark);
+    if (media->gap_owed) {
+        st = take_mark(media, &media->gap);
+        media->gap_owed = st != SEALTAPE_OK;
+    }
+    while (st == SEALTAPE_OK && (media->mark_taken || feed_take_mark(&media->feed, &media->mark))) {
+        st = take_mark(media, &media->mark);
+        media->mark_taken = st != SEALTAPE_OK;
+    }
     return st;
 }
 
 /* --- files ---------------------------------------------------------------- */
 
-static int open_directory(const struct media *media, struct diag *diag)
+int media_open_directory(const struct media *media, struct diag *diag)
 {
     char path[ENTRY_PATH_SIZE];
     int fd;
@@ -246,39 +223,40 @@ static enum sealtape_status build_document(struct media *media, struct document 
 /* Write the document as the next revision: the first under its own name, later ones as
  * .json.<n> until a sync round has made them durable. */
 static enum sealtape_status write_document(struct media *media, int directory,
-        const struct document *document, uint64_t version, struct diag *diag)
+        struct document *document, uint64_t version, struct diag *diag)
 {
+    unsigned revision = media->created ? media->revision + 1 : 0;
     char name[ENTRY_MEDIA_ID_SIZE + 32];
     enum sealtape_status st;
     char *text = NULL;
     size_t len = 0;
 
-    st = document_text(document, &text, &len);
+    st = document_set_revision(document, revision);
+    if (st == SEALTAPE_OK)
+        st = document_text(document, &text, &len);
     if (st != SEALTAPE_OK)
         return diag_fail(diag, st, "no memory for the document");
-    if (media->created)
-        (void)snprintf(name, sizeof(name), "%s.json.%u", entry_media_id(media->entry),
-                media->revision + 1);
+    if (revision > 0)
+        (void)snprintf(name, sizeof(name), "%s.json.%u", entry_media_id(media->entry), revision);
     else
         (void)snprintf(name, sizeof(name), "%s.json", entry_media_id(media->entry));
     st = file_replace(directory, name, text, len, 0, diag);
     free(text);
     if (st != SEALTAPE_OK)
         return st;
-    if (media->created)
-        media->revision++;
+    media->revision = revision;
     media->evidence_version = version;
     return SEALTAPE_OK;
 }
 
-static int create_file(
-        const struct media *media, int directory, const char *suffix, int flags, struct diag *diag)
+int media_create_file(
+        const struct media *media, int directory, const char *suffix, struct diag *diag)
 {
     char name[ENTRY_MEDIA_ID_SIZE + 16];
     int fd;
 
     (void)snprintf(name, sizeof(name), "%s%s", entry_media_id(media->entry), suffix);
-    fd = openat(directory, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    fd = openat(directory, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         ignore(diag_fail(diag, SEALTAPE_E_IO, "%s: cannot create: %s", name, strerror(errno)));
     return fd;
@@ -316,8 +294,8 @@ static enum sealtape_status fill_directory(struct media *media, int directory, s
         st = write_document(media, directory, document, version, diag);
     if (st != SEALTAPE_OK)
         return st;
-    media->commit_fd = create_file(media, directory, ".commit", 0, diag);
-    media->bin_fd = create_file(media, directory, ".bin", 0, diag);
+    media->commit_fd = media_create_file(media, directory, ".commit", diag);
+    media->bin_fd = media_create_file(media, directory, ".bin", diag);
     if (media->commit_fd < 0 || media->bin_fd < 0)
         return SEALTAPE_E_IO;
     memcpy(empty.closing, media->first_closing, CIPHER_BLOCK_SIZE);
@@ -351,6 +329,7 @@ static enum sealtape_status create_files(struct media *media, struct diag *diag)
     if (st != SEALTAPE_OK) {
         file_close(&media->bin_fd);
         file_close(&media->commit_fd);
+        media->slot = (struct commit_slot){0};
         return st;
     }
     media->created = true;
@@ -418,7 +397,7 @@ static enum sealtape_status write_evidence(struct media *media, struct diag *dia
     enum sealtape_status st;
     uint64_t version;
 
-    directory = open_directory(media, diag);
+    directory = media_open_directory(media, diag);
     if (directory < 0)
         return SEALTAPE_E_IO;
     st = build_document(media, &document, &version, diag);
@@ -463,7 +442,8 @@ static enum sealtape_status write_closing(
 {
     enum sealtape_status st;
 
-    if (media->closing_written || atomic_load(&media->discard))
+    /* A discarded one is closed too: until its document is durable it must be a message. */
+    if (media->closing_written)
         return SEALTAPE_OK;
     if (file_write_at(media->bin_fd, point->closing, CIPHER_BLOCK_SIZE, media->digest.bytes)
             != SEALTAPE_OK)
@@ -492,7 +472,7 @@ static enum sealtape_status finish(
     st = write_closing(media, point, diag);
     if (st != SEALTAPE_OK)
         return st;
-    directory = open_directory(media, diag);
+    directory = media_open_directory(media, diag);
     if (directory < 0)
         return SEALTAPE_E_IO;
     st = build_document(media, &document, &version, diag);
@@ -508,11 +488,6 @@ static enum sealtape_status finish(
     st = write_slot(media, &slot, diag);
     if (st != SEALTAPE_OK)
         return st;
-    if (atomic_load(&media->discard)) {
-        if (ftruncate(media->bin_fd, 0) != 0)
-            return diag_fail(diag, SEALTAPE_E_IO, "cannot empty: %s", strerror(errno));
-        folder_count_bytes(entry_folder(media->entry), -(int64_t)media->digest.bytes);
-    }
     media->outcome = atomic_load(&media->discard) ? "discarded" : media->outcome;
     entry_set_readable(media->entry, atomic_load(&media->discard) ? 0 : media->digest.bytes);
     entry_set_complete(media->entry);
@@ -648,6 +623,19 @@ bool media_snapshot(struct media *media, struct media_snapshot *ret_snapshot)
     return created;
 }
 
+/* Its document is durable, and says that nothing is kept. */
+static enum sealtape_status empty_media(struct media *media, struct diag *diag)
+{
+    if (media->emptied)
+        return SEALTAPE_OK;
+    if (ftruncate(media->bin_fd, 0) != 0)
+        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot empty: %s", entry_media_id(media->entry),
+                strerror(errno));
+    folder_count_bytes(entry_folder(media->entry), -(int64_t)media->digest.bytes);
+    media->emptied = true;
+    return SEALTAPE_OK;
+}
+
 static enum sealtape_status name_document(struct media *media, unsigned revision, struct diag *diag)
 {
     char from[ENTRY_PATH_SIZE], to[ENTRY_PATH_SIZE], suffix[32];
@@ -661,7 +649,7 @@ static enum sealtape_status name_document(struct media *media, unsigned revision
     for (unsigned older = media->revision_synced + 1; older < revision; older++) {
         (void)snprintf(suffix, sizeof(suffix), ".json.%u", older);
         entry_path(media->entry, suffix, from);
-        /* Recovery takes the newest; an old one that stays is only untidy. */
+        /* Recovery takes the highest revision; an old one that stays is only untidy. */
         ignore(unlinkat(fd, from, 0));
     }
     media->revision_synced = revision;
@@ -681,125 +669,7 @@ enum sealtape_status media_synced(
         return diag_fail(diag, SEALTAPE_E_IO, "%s: commit file: cannot write: %s",
                 entry_media_id(media->entry), strerror(errno));
     media->synced = snapshot->slot;
+    if (snapshot->finished && atomic_load(&media->discard))
+        return empty_media(media, diag);
     return SEALTAPE_OK;
-}
-
-/* Copy .bin to a new file through its digest. What the disk gives back may differ from what
- * was written; *ret_same says so. */
-static enum sealtape_status copy_media(
-        struct media *media, int to, struct digest *digest, bool *ret_same, struct diag *diag)
-{
-    uint8_t buffer[65536], now[SHA256_DIGEST_SIZE], then[SHA256_DIGEST_SIZE];
-    enum sealtape_status st;
-    size_t n;
-
-    while (digest->bytes < media->digest.bytes) {
-        uint64_t left = media->digest.bytes - digest->bytes;
-        size_t want = left < sizeof(buffer) ? (size_t)left : sizeof(buffer);
-
-        st = file_read_at(media->bin_fd, buffer, want, digest->bytes, &n);
-        if (st != SEALTAPE_OK || n != want) {
-            /* Unreadable: zeros keep the offsets, and the gap says that they are none of ours. */
-            memset(buffer, 0, want);
-        }
-        if (file_write_at(to, buffer, want, digest->bytes) != SEALTAPE_OK)
-            return diag_fail(diag, SEALTAPE_E_IO, "cannot copy: %s", strerror(errno));
-        st = digest_update(digest, buffer, want);
-        if (st != SEALTAPE_OK)
-            return diag_fail(diag, st, "no memory for digests");
-    }
-    digest_now(digest, now);
-    digest_now(&media->digest, then);
-    *ret_same = memcmp(now, then, sizeof(now)) == 0;
-    return SEALTAPE_OK;
-}
-
-/* New .bin and .commit in place of the old ones, all of it durable. */
-static enum sealtape_status replace_files(
-        struct media *media, int directory, struct digest *digest, struct diag *diag)
-{
-    CLEANUP(file_close) int bin = create_file(media, directory, ".bin.new", 0, diag);
-    CLEANUP(file_close) int commit = create_file(media, directory, ".commit.new", 0, diag);
-    char from[ENTRY_PATH_SIZE], to[ENTRY_PATH_SIZE];
-    int fd = folder_fd(entry_folder(media->entry));
-    uint8_t image[COMMIT_FILE_SIZE];
-    enum sealtape_status st;
-    bool same = true;
-
-    if (bin < 0 || commit < 0)
-        return SEALTAPE_E_IO;
-    st = copy_media(media, bin, digest, &same, diag);
-    if (st != SEALTAPE_OK)
-        return st;
-    if (!same) {
-        digest_now(digest, media->slot.sha256);
-        st = evidence_add_gap(media->evidence, media->synced.plain_size,
-                media->slot.plain_size - media->synced.plain_size, clock_utc_ms());
-        if (st != SEALTAPE_OK)
-            return diag_fail(diag, st, "no memory for evidence");
-    }
-    commit_image(&media->slot, image);
-    if (file_write_at(commit, image, sizeof(image), 0) != SEALTAPE_OK || fsync(bin) != 0
-            || fsync(commit) != 0)
-        return diag_fail(diag, SEALTAPE_E_IO, "cannot copy: %s", strerror(errno));
-    entry_path(media->entry, ".bin.new", from);
-    entry_path(media->entry, ".bin", to);
-    if (renameat(fd, from, fd, to) != 0)
-        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot rename: %s", from, strerror(errno));
-    entry_path(media->entry, ".commit.new", from);
-    entry_path(media->entry, ".commit", to);
-    if (renameat(fd, from, fd, to) != 0)
-        return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot rename: %s", from, strerror(errno));
-    file_close(&media->bin_fd);
-    file_close(&media->commit_fd);
-    media->bin_fd = bin;
-    media->commit_fd = commit;
-    bin = commit = -1;
-    return SEALTAPE_OK;
-}
-
-static enum sealtape_status rescue(struct media *media, struct diag *diag)
-{
-    CLEANUP(file_close) int directory = -1;
-    enum sealtape_status st;
-    struct digest digest;
-
-    /* A file whose pages were written back tells the same error to each descriptor once; one
-     * that tells none is durable by this. */
-    if (fsync(media->bin_fd) == 0 && fsync(media->commit_fd) == 0)
-        return SEALTAPE_OK;
-    directory = open_directory(media, diag);
-    if (directory < 0)
-        return SEALTAPE_E_IO;
-    digest_init(&digest);
-    st = replace_files(media, directory, &digest, diag);
-    if (st != SEALTAPE_OK) {
-        digest_clear(&digest);
-        return st;
-    }
-    digest_clear(&media->digest);
-    media->digest = digest;
-    /* Documents of this round may be lost too: the writer makes them again, and at the end the
-     * final one with the digests as they are now. */
-    media->evidence_version = 0;
-    media->closing_written = media_finished(media);
-    if (media_finished(media)) {
-        st = digest_end(&media->digest);
-        atomic_store(&media->finished, false);
-    }
-    if (st != SEALTAPE_OK || file_sync_dir(directory) != SEALTAPE_OK)
-        return diag_fail(diag, SEALTAPE_E_IO, "cannot sync the directory: %s", strerror(errno));
-    return SEALTAPE_OK;
-}
-
-enum sealtape_status media_rescue(struct media *media, struct diag *diag)
-{
-    enum sealtape_status st;
-
-    pthread_mutex_lock(&media->files);
-    st = rescue(media, diag);
-    pthread_mutex_unlock(&media->files);
-    if (st != SEALTAPE_OK)
-        diag_prefix(diag, "%s: ", entry_media_id(media->entry));
-    return st;
 }

@@ -93,12 +93,18 @@ enum sealtape_status media_synced(
  *
  * Never syncs a file again that failed: reads it back, compares with the
  * running digest, copies to a new file. Where the disk gives back other bytes,
- * the loss is marked as a gap and the digests follow what is there.
+ * the loss is marked as a gap and the digests follow what is there; an ended
+ * one is then finished anew by the writer.
  *
- *   SEALTAPE_OK     the files of the snapshot are durable
- *   SEALTAPE_E_IO   they are not yet; a later round tries the copy again
+ *   SEALTAPE_OK     what @ret_snapshot says is durable
+ *   SEALTAPE_E_IO   it is not yet; media_is_doubtful(): a later round tries again
  */
-enum sealtape_status media_rescue(struct media *media, struct diag *diag) MUST_CHECK;
+enum sealtape_status media_rescue(
+        struct media *media, struct media_snapshot *ret_snapshot, struct diag *diag) MUST_CHECK;
+
+/* Has a file of it failed to sync and no copy taken its place? Then a sync that succeeds means
+ * nothing for it. [syncer] */
+bool media_is_doubtful(struct media *media);
 
 /* Bytes of .bin written so far. [any] */
 uint64_t media_flushed(const struct media *media);

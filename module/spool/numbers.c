@@ -1,11 +1,14 @@
 #include "spool/numbers.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
+
+#define EPOCH_LEN 32
 
 struct number {
     uint32_t tenant_dbid;
@@ -54,10 +57,10 @@ static enum sealtape_status grow(struct numbers *numbers)
     size_t room = numbers->room ? numbers->room * 2 : 8;
     struct number *items;
 
-    if (numbers->count < numbers->room)
-        return SEALTAPE_OK;
     if (numbers->count >= NUMBERS_TENANTS_MAX)
         return SEALTAPE_E_LIMIT;
+    if (numbers->count < numbers->room)
+        return SEALTAPE_OK;
     items = reallocarray(numbers->items, room, sizeof(*items));
     if (!items)
         return SEALTAPE_E_MEMORY;
@@ -94,6 +97,8 @@ enum sealtape_status numbers_take(
     st = find(numbers, tenant_dbid, &number);
     if (st != SEALTAPE_OK)
         return st;
+    if (number->last >= NUMBERS_LAST_MAX)
+        return SEALTAPE_E_LIMIT;
     *ret_number = ++number->last;
     return SEALTAPE_OK;
 }
@@ -125,36 +130,108 @@ enum sealtape_status numbers_text(
     return fclose(out) == 0 ? SEALTAPE_OK : SEALTAPE_E_MEMORY;
 }
 
-enum sealtape_status numbers_parse(
-        struct numbers *numbers, const char *text, size_t len, char *ret_epoch, struct diag *diag)
-{
-    unsigned char random[16];
-    enum sealtape_status st;
-    char epoch[33];
-    unsigned format;
-    int used = 0;
+/* What is left of a text. */
+struct reading {
+    const char *at, *end;
+};
 
-    (void)len;
-    if (sscanf(text, "sealtape-epoch %u\n", &format) != 1)
+static bool read_word(struct reading *reading, const char *word)
+{
+    size_t len = strlen(word);
+
+    if ((size_t)(reading->end - reading->at) < len || memcmp(reading->at, word, len) != 0)
+        return false;
+    reading->at += len;
+    return true;
+}
+
+/* Decimal digits and the byte behind them. */
+static bool read_number(struct reading *reading, uint64_t max, char behind, uint64_t *ret_number)
+{
+    const char *begin = reading->at;
+    uint64_t number = 0;
+
+    for (; reading->at < reading->end && *reading->at >= '0' && *reading->at <= '9';
+            reading->at++) {
+        uint64_t digit = (uint64_t)(*reading->at - '0');
+
+        if (number > (max - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    if (reading->at == begin || reading->at == reading->end || *reading->at != behind)
+        return false;
+    reading->at++;
+    *ret_number = number;
+    return true;
+}
+
+static enum sealtape_status read_head(struct reading *reading, char *ret_epoch, struct diag *diag)
+{
+    unsigned char random[EPOCH_LEN / 2];
+    uint64_t format;
+
+    if (!read_word(reading, "sealtape-epoch ") || !read_number(reading, UINT32_MAX, '\n', &format)
+            || format == 0)
         return diag_fail(diag, SEALTAPE_E_SPOOL, "epoch: not a file of this project");
     if (format > NUMBERS_FORMAT)
         return diag_fail(diag, SEALTAPE_E_VERSION, "epoch: of format %u; this build reads up to %d",
-                format, NUMBERS_FORMAT);
-    if (sscanf(text, "sealtape-epoch %*u\nepoch %32[0-9a-f]\n%n", epoch, &used) != 1 || used == 0
-            || hex_decode(epoch, random, sizeof(random)) != SEALTAPE_OK)
-        return diag_fail(diag, SEALTAPE_E_SPOOL, "epoch: line 2: expected 32 hex digits");
-    for (const char *line = text + used; *line; line += used) {
-        uint32_t tenant;
-        uint64_t last;
-
-        used = 0;
-        if (sscanf(line, "tenant %" SCNu32 " %" SCNu64 "%n", &tenant, &last, &used) != 2
-                || line[used++] != '\n')
-            return diag_fail(diag, SEALTAPE_E_SPOOL, "epoch: expected \"tenant DBID NUMBER\"");
-        st = numbers_see(numbers, tenant, last);
-        if (st != SEALTAPE_OK)
-            return diag_fail(diag, st, "epoch: too many tenants");
+                (unsigned)format, NUMBERS_FORMAT);
+    if (read_word(reading, "epoch ") && reading->end - reading->at > EPOCH_LEN) {
+        memcpy(ret_epoch, reading->at, EPOCH_LEN);
+        ret_epoch[EPOCH_LEN] = '\0';
+        reading->at += EPOCH_LEN;
+        if (hex_decode(ret_epoch, random, sizeof(random)) == SEALTAPE_OK
+                && read_word(reading, "\n"))
+            return SEALTAPE_OK;
     }
-    strcpy(ret_epoch, epoch);
+    return diag_fail(diag, SEALTAPE_E_SPOOL, "epoch: line 2: expected 32 hex digits");
+}
+
+/* The lines are sorted as they were written; so each goes to the end of the table. */
+static enum sealtape_status read_tenants(
+        struct reading *reading, struct numbers *numbers, struct diag *diag)
+{
+    uint64_t tenant = 0, before = 0, last = 0;
+    enum sealtape_status st;
+
+    for (unsigned line = 3; reading->at < reading->end; line++, before = tenant) {
+        if (!read_word(reading, "tenant ") || !read_number(reading, UINT32_MAX, ' ', &tenant)
+                || !read_number(reading, NUMBERS_LAST_MAX, '\n', &last))
+            return diag_fail(diag, SEALTAPE_E_SPOOL,
+                    "epoch: line %u: expected \"tenant DBID NUMBER\"", line);
+        if (line > 3 && tenant <= before)
+            return diag_fail(diag, SEALTAPE_E_SPOOL,
+                    "epoch: line %u: expected a tenant beyond %llu, found %llu", line,
+                    (unsigned long long)before, (unsigned long long)tenant);
+        st = numbers_see(numbers, (uint32_t)tenant, last);
+        if (st != SEALTAPE_OK)
+            return diag_fail(diag, st,
+                    st == SEALTAPE_E_LIMIT ? "epoch: too many tenants" : "epoch: no memory");
+    }
+    return SEALTAPE_OK;
+}
+
+enum sealtape_status numbers_parse(
+        struct numbers *numbers, const char *text, size_t len, char *ret_epoch, struct diag *diag)
+{
+    struct reading reading = {text, text + len};
+    CLEANUP(numbers_free) struct numbers *read = NULL;
+    enum sealtape_status st;
+    struct numbers old;
+    char epoch[EPOCH_LEN + 1];
+
+    st = numbers_new(&read);
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "epoch: no memory");
+    st = read_head(&reading, epoch, diag);
+    if (st == SEALTAPE_OK)
+        st = read_tenants(&reading, read, diag);
+    if (st != SEALTAPE_OK)
+        return st;
+    old = *numbers;
+    *numbers = *read;
+    *read = old;
+    memcpy(ret_epoch, epoch, sizeof(epoch));
     return SEALTAPE_OK;
 }

@@ -4,6 +4,8 @@
  *   sealtape-epoch 1
  *   epoch 0123456789abcdef0123456789abcdef
  *   tenant 101 17
+ *
+ * Tenants stand in ascending order.
  */
 #ifndef SEALTAPE_SPOOL_NUMBERS_H
 #define SEALTAPE_SPOOL_NUMBERS_H
@@ -17,6 +19,8 @@
 /* Tenants that one folder counts, and the bytes that makes at most. */
 #define NUMBERS_TENANTS_MAX 100000
 #define NUMBERS_TEXT_MAX (NUMBERS_TENANTS_MAX * 48u)
+/* A document has it as a JSON integer. */
+#define NUMBERS_LAST_MAX ((uint64_t)INT64_MAX)
 
 struct numbers;
 
@@ -32,7 +36,14 @@ enum sealtape_status numbers_see(
 
 enum sealtape_status numbers_text(const struct numbers *numbers, const char *epoch, char **ret_text,
         size_t *ret_len) MUST_CHECK;
-/* SEALTAPE_E_VERSION: newer; SEALTAPE_E_SPOOL: corrupt. @ret_epoch takes 33 bytes. */
+/*
+ * Read a text, in place of what @numbers has. @ret_epoch takes 33 bytes.
+ *
+ *   SEALTAPE_E_VERSION  of a newer format
+ *   SEALTAPE_E_SPOOL    corrupt
+ *   SEALTAPE_E_LIMIT    more than NUMBERS_TENANTS_MAX tenants
+ *   SEALTAPE_E_MEMORY
+ */
 enum sealtape_status numbers_parse(struct numbers *numbers, const char *text, size_t len,
         char *ret_epoch, struct diag *diag) MUST_CHECK;
 

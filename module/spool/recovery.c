@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct patient {
     unsigned revisions; /* the highest .json.<n> that is there */
     struct commit_slot slots[2];
     size_t slots_count;
+    bool was_synced; /* by its commit file a round may have covered it */
     struct digest digest;
 };
 
@@ -50,8 +52,15 @@ static void name_of(const struct patient *patient, const char *suffix, char *ret
 
 /* --- reading -------------------------------------------------------------- */
 
-/* Delete what a crash left of a file in the making; find the newest revision. */
-static enum sealtape_status survey(struct patient *patient, struct diag *diag)
+static bool ends_with(const char *text, const char *end)
+{
+    size_t text_len = strlen(text), end_len = strlen(end);
+
+    return text_len > end_len && strcmp(text + text_len - end_len, end) == 0;
+}
+
+/* Find the highest revision; with @tidy delete what a crash left of files in the making. */
+static enum sealtape_status survey(struct patient *patient, bool tidy, struct diag *diag)
 {
     size_t len = strlen(entry_media_id(patient->entry));
     int fd = dup(patient->directory);
@@ -66,12 +75,9 @@ static enum sealtape_status survey(struct patient *patient, struct diag *diag)
     }
     rewinddir(stream);
     while ((item = readdir(stream))) {
-        size_t n = strlen(item->d_name);
-
         if (strncmp(item->d_name, entry_media_id(patient->entry), len) != 0)
             continue;
-        if ((n > 4 && strcmp(item->d_name + n - 4, ".tmp") == 0)
-                || (n > 4 && strcmp(item->d_name + n - 4, ".new") == 0)) {
+        if (tidy && (ends_with(item->d_name, ".tmp") || ends_with(item->d_name, ".new"))) {
             ignore(unlinkat(patient->directory, item->d_name, 0)); /* untidy, no more */
             continue;
         }
@@ -84,35 +90,48 @@ static enum sealtape_status survey(struct patient *patient, struct diag *diag)
     return SEALTAPE_OK;
 }
 
-static enum sealtape_status read_document(
-        struct patient *patient, const char *name, struct diag *diag)
+/* SEALTAPE_E_STATE: it is not there, or no document. SEALTAPE_E_IO: it may be, another time. */
+static enum sealtape_status read_document(const struct patient *patient, const char *name,
+        struct document **ret_document, struct diag *diag)
 {
     enum sealtape_status st;
     char *text = NULL;
     size_t len = 0;
 
     st = file_read(patient->directory, name, DOCUMENT_MAX, &text, &len, diag);
+    if (st == SEALTAPE_E_LIMIT || (st == SEALTAPE_E_IO && errno == ENOENT))
+        return SEALTAPE_E_STATE;
     if (st != SEALTAPE_OK)
         return st;
-    st = document_parse(text, len, &patient->document, diag);
+    st = document_parse(text, len, ret_document, diag);
     free(text);
     return st;
 }
 
-/* The newest revision that is whole; a power cut may have torn those that no round covered. */
+/* The newest revision that is whole; a power cut may have torn those that no round covered.
+ * The one with the plain name may be newer than a numbered one that was to be deleted. */
 static enum sealtape_status find_document(struct patient *patient, struct diag *diag)
 {
+    CLEANUP(document_free) struct document *named = NULL;
     char name[ENTRY_MEDIA_ID_SIZE + 32];
     enum sealtape_status st;
 
+    name_of(patient, ".json", name, sizeof(name));
+    st = read_document(patient, name, &named, diag);
+    if (st != SEALTAPE_OK && st != SEALTAPE_E_STATE)
+        return st;
     for (unsigned revision = patient->revisions; revision > 0; revision--) {
         (void)snprintf(name, sizeof(name), "%s.json.%u", entry_media_id(patient->entry), revision);
-        st = read_document(patient, name, diag);
-        if (st == SEALTAPE_OK || st == SEALTAPE_E_VERSION || st == SEALTAPE_E_MEMORY)
+        if (named && document_revision(named) >= revision)
+            break;
+        st = read_document(patient, name, &patient->document, diag);
+        if (st != SEALTAPE_E_STATE)
             return st;
     }
-    name_of(patient, ".json", name, sizeof(name));
-    return read_document(patient, name, diag);
+    if (!named)
+        return SEALTAPE_E_STATE;
+    patient->document = TAKE(named);
+    return SEALTAPE_OK;
 }
 
 static enum sealtape_status read_slots(struct patient *patient, struct diag *diag)
@@ -124,8 +143,11 @@ static enum sealtape_status read_slots(struct patient *patient, struct diag *dia
 
     name_of(patient, ".commit", name, sizeof(name));
     st = file_read(patient->directory, name, 16 * COMMIT_FILE_SIZE, &bytes, &len, diag);
+    if (st == SEALTAPE_E_LIMIT || (st == SEALTAPE_E_IO && errno == ENOENT))
+        return SEALTAPE_E_STATE;
     if (st != SEALTAPE_OK)
         return st;
+    patient->was_synced = commit_was_synced((const uint8_t *)bytes, len);
     st = commit_parse((const uint8_t *)bytes, len, patient->slots, &patient->slots_count, diag);
     free(bytes);
     return st;
@@ -238,6 +260,13 @@ static enum sealtape_status finish_document(struct patient *patient, const struc
     return SEALTAPE_OK;
 }
 
+static unsigned newest_revision(const struct patient *patient)
+{
+    unsigned revision = document_revision(patient->document);
+
+    return revision > patient->revisions ? revision : patient->revisions;
+}
+
 /* Document and slot as a closed recording has them, all of it durable. */
 static enum sealtape_status save(
         struct patient *patient, struct commit_slot *slot, struct diag *diag)
@@ -250,7 +279,9 @@ static enum sealtape_status save(
 
     if (patient->bin_fd >= 0 && fsync(patient->bin_fd) != 0)
         return diag_fail(diag, SEALTAPE_E_IO, ".bin: cannot sync: %s", strerror(errno));
-    st = document_text(patient->document, &text, &len);
+    st = document_set_revision(patient->document, newest_revision(patient) + 1);
+    if (st == SEALTAPE_OK)
+        st = document_text(patient->document, &text, &len);
     if (st != SEALTAPE_OK)
         return diag_fail(diag, st, "no memory for the document");
     name_of(patient, ".json", name, sizeof(name));
@@ -286,17 +317,17 @@ static enum sealtape_status open_files(struct patient *patient, const char *path
     patient->bin_fd = openat(patient->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (patient->bin_fd < 0 && errno != ENOENT)
         return diag_fail(diag, SEALTAPE_E_IO, "%s: cannot open: %s", name, strerror(errno));
-    return survey(patient, diag);
+    return survey(patient, false, diag);
 }
 
-/* Bytes that no round has counted and whose document is gone were never durable. */
-static bool was_never_durable(const struct patient *patient)
+/* What is kept of a discarded one is its document. */
+static enum sealtape_status discard(struct patient *patient, struct diag *diag)
 {
-    for (size_t i = 0; i < patient->slots_count; i++) {
-        if (patient->slots[i].offset > 0)
-            return false;
-    }
-    return true;
+    enum sealtape_status st = save(patient, NULL, diag);
+
+    if (st == SEALTAPE_OK && patient->bin_fd >= 0 && ftruncate(patient->bin_fd, 0) != 0)
+        st = diag_fail(diag, SEALTAPE_E_IO, ".bin: cannot empty: %s", strerror(errno));
+    return st;
 }
 
 static enum sealtape_status heal(struct patient *patient, bool *ret_interrupted, struct diag *diag)
@@ -307,7 +338,7 @@ static enum sealtape_status heal(struct patient *patient, bool *ret_interrupted,
 
     outcome = document_outcome(patient->document);
     if (outcome && strcmp(outcome, "discarded") == 0)
-        return save(patient, NULL, diag);
+        return discard(patient, diag);
     if (patient->bin_fd < 0)
         return diag_fail(diag, SEALTAPE_E_STATE, ".bin is missing");
     st = choose_slot(patient, &slot, diag);
@@ -332,6 +363,14 @@ static void give_up(struct recovery *recovery, struct entry *entry, const struct
     if (entry_fail(entry, why->text, &diag) != SEALTAPE_OK)
         log_line(SEALTAPE_LOG_ERROR, LOG_SPOOL_ENTRY_CORRUPT, entry_media_id(entry), "%s",
                 diag.text);
+}
+
+/* The disk may be full, descriptors may be short: no reason to give up what stands there. */
+static void defer(struct recovery *recovery, const struct entry *entry, const struct diag *why)
+{
+    recovery->result.deferred++;
+    log_line(SEALTAPE_LOG_ERROR, LOG_SPOOL_DEFERRED, entry_media_id(entry),
+            "%s; it stays where it is, and is tried again by the next process", why->text);
 }
 
 static void leave(struct recovery *recovery, const struct entry *entry, const struct diag *why)
@@ -375,15 +414,21 @@ static enum sealtape_status recover_recording(
     if (st != SEALTAPE_OK)
         return st;
     commit_st = read_slots(patient, &commit_diag);
-    st = find_document(patient, diag);
-    if (commit_st == SEALTAPE_E_VERSION)
+    if (commit_st != SEALTAPE_OK && commit_st != SEALTAPE_E_STATE)
         return diag_fail(diag, commit_st, "%s", commit_diag.text);
-    if (st != SEALTAPE_OK && st != SEALTAPE_E_VERSION && was_never_durable(patient))
-        return entry_remove(patient->entry, diag);
+    st = find_document(patient, diag);
     if (st == SEALTAPE_OK)
         st = see_number(recovery, patient->document);
     if (st == SEALTAPE_OK)
         st = heal(patient, &interrupted, diag);
+    /* Half of a recording that no round has covered: a power cut left it, nothing was promised. */
+    if (st == SEALTAPE_E_STATE && !patient->was_synced) {
+        log_line(SEALTAPE_LOG_WARNING, LOG_SPOOL_NEVER_DURABLE, entry_media_id(patient->entry),
+                "began less than a sync interval before the power went; removed: %s", diag->text);
+        return entry_remove(patient->entry, diag);
+    }
+    if (st == SEALTAPE_OK)
+        st = survey(patient, true, diag);
     if (st == SEALTAPE_OK)
         st = entry_move(patient->entry, ENTRY_CLOSED, diag);
     if (st == SEALTAPE_OK && interrupted) {
@@ -395,21 +440,29 @@ static enum sealtape_status recover_recording(
     return st;
 }
 
-/* An entry that was closed before: its document must be readable. */
+/* An entry that was closed before: its document must be readable. A power cut may have kept the
+ * change of state and not the names of the documents that it followed. */
 static enum sealtape_status look_at(
         struct recovery *recovery, struct patient *patient, const char *path, struct diag *diag)
 {
-    char name[ENTRY_MEDIA_ID_SIZE + 16];
+    struct diag commit_diag = {.text = ""};
     enum sealtape_status st;
+    bool interrupted = false;
 
     st = open_files(patient, path, diag);
-    if (st != SEALTAPE_OK)
-        return st;
-    name_of(patient, ".json", name, sizeof(name));
-    st = read_document(patient, name, diag);
+    if (st == SEALTAPE_OK)
+        st = find_document(patient, diag);
     if (st == SEALTAPE_OK)
         st = see_number(recovery, patient->document);
-    return st;
+    if (st != SEALTAPE_OK)
+        return st;
+    if (!document_outcome(patient->document)) {
+        st = read_slots(patient, &commit_diag);
+        if (st != SEALTAPE_OK)
+            return diag_fail(diag, st, "%s", commit_diag.text);
+        return heal(patient, &interrupted, diag);
+    }
+    return patient->revisions > 0 ? save(patient, NULL, diag) : SEALTAPE_OK;
 }
 
 static enum sealtape_status recover_entry(
@@ -437,6 +490,10 @@ static enum sealtape_status recover_entry(
     }
     if (st == SEALTAPE_E_MEMORY)
         return st;
+    if (st == SEALTAPE_E_IO) {
+        defer(recovery, entry, diag);
+        return SEALTAPE_OK;
+    }
     if (st != SEALTAPE_OK) {
         give_up(recovery, entry, diag);
         return SEALTAPE_OK;
@@ -453,13 +510,13 @@ static enum sealtape_status recover_entry(
     return SEALTAPE_OK;
 }
 
-/* recording/<mediaId>.new: made by nobody who counted it. */
-static void remove_unnamed(struct recovery *recovery, const char *media_id)
+/* <mediaId>.new was made by nobody who counted it, <mediaId>.gone was being deleted. */
+static void remove_leftover(struct recovery *recovery, enum entry_state state, const char *name)
 {
-    CLEANUP(entry_release) struct entry *entry = NULL;
+    char path[NAME_MAX + 32];
 
-    if (entry_new(recovery->folder, media_id, media_id, ENTRY_RECORDING, &entry) == SEALTAPE_OK)
-        ignore(entry_remove(entry, NULL)); /* untidy, no more */
+    (void)snprintf(path, sizeof(path), "%s/%s", entry_state_name(state), name);
+    ignore(entry_remove_leftover(recovery->folder, path, NULL)); /* untidy, no more */
 }
 
 static enum sealtape_status recover_state(
@@ -476,14 +533,13 @@ static enum sealtape_status recover_state(
                 folder_path(recovery->folder), entry_state_name(state), strerror(errno));
     for (int i = 0; i < count; i++) {
         const char *name = found[i]->d_name;
-        size_t len = strlen(name);
 
         if (name[0] == '.')
             ; /* itself and its parent */
         else if (state == ENTRY_FAILED)
             recovery->result.failed++;
-        else if (len > 4 && strcmp(name + len - 4, ".new") == 0)
-            remove_unnamed(recovery, name);
+        else if (ends_with(name, ".new") || ends_with(name, ".gone"))
+            remove_leftover(recovery, state, name);
         else if (st == SEALTAPE_OK)
             st = recover_entry(recovery, state, name, diag);
         free(found[i]);
@@ -498,7 +554,11 @@ enum sealtape_status recovery_run(struct folder *folder,
 {
     struct recovery recovery = {.folder = folder, .offer = offer_entry, .context = context};
     enum sealtape_status st = SEALTAPE_OK;
+    struct diag own = {.text = ""};
 
+    /* Reasons are written down even where the caller wants none. */
+    if (!diag)
+        diag = &own;
     /* Failed ones first: what fails in this run is not counted twice. Posted before closed, so
      * that numbers of all of them are known before anything is taken. */
     for (int s = ENTRY_FAILED; s >= ENTRY_RECORDING && st == SEALTAPE_OK; s--)

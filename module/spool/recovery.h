@@ -20,6 +20,7 @@ struct recovery_result {
     uint32_t waiting;     /* all that is to be delivered, those included */
     uint32_t posted;      /* in their grace time */
     uint32_t failed;      /* in failed/, old ones included */
+    uint32_t deferred;    /* that the disk did not let us look at or close: left in place */
     uint32_t newer;       /* of a newer format, left untouched */
     uint64_t bytes;       /* of all .bin */
 };

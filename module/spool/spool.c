@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "spool/folder.h"
 #include "spool/memory.h"
 #include "spool/recovery.h"
@@ -169,8 +169,6 @@ static enum sealtape_status start_threads(struct spool *spool, struct diag *diag
     const struct writer_listener writer_listener = {
             .context = spool, .degraded = on_degraded, .trouble = on_write_trouble};
     enum sealtape_status st;
-    sigset_t all, old;
-    int error;
 
     st = syncer_start(
             spool->config->spool.sync_ms, spool->folder, &syncer_listener, &spool->syncer, diag);
@@ -179,12 +177,9 @@ static enum sealtape_status start_threads(struct spool *spool, struct diag *diag
                 &writer_listener, &spool->writer, diag);
     if (st != SEALTAPE_OK)
         return st;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&spool->adopter, NULL, run_adopter, spool);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (error)
-        return diag_fail(diag, SEALTAPE_E_MEMORY, "cannot start a thread: %s", strerror(error));
+    st = thread_start(&spool->adopter, run_adopter, spool);
+    if (st != SEALTAPE_OK)
+        return diag_fail(diag, st, "cannot start a thread: %s", strerror(errno));
     spool->adopting = true;
     return SEALTAPE_OK;
 }

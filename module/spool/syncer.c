@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,10 +9,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 /* An ended recording does not wait for the interval; but rounds keep this distance, so that
  * many that end one after another share them. */
 #define SYNCER_GATHER_MS 20u
+/* A failed sync tells its error once, and what was flushed while it ran is in later rounds: so
+ * many of them take no success of syncfs for an answer. */
+#define SYNCER_DOUBTS 3u
 #define NS_PER_MS 1000000u
 
 struct item {
@@ -27,6 +30,7 @@ struct syncer {
     struct syncer_listener listener;
     pthread_t thread;
     bool failing;       /* the thread's */
+    unsigned doubts;    /* the thread's: rounds that must look at each file */
     struct item *round; /* the thread's */
     size_t round_room;
 
@@ -127,8 +131,8 @@ static enum sealtape_status complete(
 {
     enum sealtape_status st = SEALTAPE_OK;
 
-    if (!synced)
-        st = media_rescue(item->media, diag);
+    if (!synced || media_is_doubtful(item->media))
+        st = media_rescue(item->media, &item->snapshot, diag);
     if (st == SEALTAPE_OK)
         st = media_synced(item->media, &item->snapshot, diag);
     if (st != SEALTAPE_OK)
@@ -152,7 +156,10 @@ static void round_trip(struct syncer *syncer)
     bool synced, failed = false;
     size_t count = 0, made = 0;
 
-    if (take_round(syncer, &count) != SEALTAPE_OK || count == 0)
+    if (take_round(syncer, &count) != SEALTAPE_OK)
+        return;
+    /* While it fails rounds are tried without recordings too: none may begin until one works. */
+    if (count == 0 && !syncer->failing)
         return;
     for (size_t i = 0; i < count; i++) {
         struct item *item = &syncer->round[made];
@@ -169,6 +176,11 @@ static void round_trip(struct syncer *syncer)
         ignore(diag_fail(&diag, SEALTAPE_E_IO, "spool %s: sync failed: %s",
                 folder_path(syncer->folder), strerror(errno)));
         failed = true;
+        syncer->doubts = SYNCER_DOUBTS;
+    }
+    if (syncer->doubts > 0) {
+        synced = false;
+        syncer->doubts--;
     }
     for (size_t i = 0; i < made; i++) {
         struct item *item = &syncer->round[i];
@@ -230,18 +242,6 @@ static void *run(void *context)
 
 /* --- life ----------------------------------------------------------------- */
 
-static int start_thread(struct syncer *syncer)
-{
-    sigset_t all, old;
-    int error;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&syncer->thread, NULL, run, syncer);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
-}
-
 static void destroy(struct syncer *syncer)
 {
     for (size_t i = 0; i < syncer->count; i++)
@@ -259,6 +259,7 @@ enum sealtape_status syncer_start(uint32_t sync_ms, struct folder *folder,
 {
     struct syncer *syncer = calloc(1, sizeof(*syncer));
     pthread_condattr_t attributes;
+    enum sealtape_status st;
     int error;
 
     if (!syncer)
@@ -272,10 +273,11 @@ enum sealtape_status syncer_start(uint32_t sync_ms, struct folder *folder,
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&syncer->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    error = start_thread(syncer);
-    if (error) {
+    st = thread_start(&syncer->thread, run, syncer);
+    if (st != SEALTAPE_OK) {
+        error = errno;
         destroy(syncer);
-        return diag_fail(diag, SEALTAPE_E_MEMORY, "cannot start the syncer: %s", strerror(error));
+        return diag_fail(diag, st, "cannot start the syncer: %s", strerror(error));
     }
     *ret_syncer = syncer;
     return SEALTAPE_OK;

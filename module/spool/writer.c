@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,10 +12,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 /* Recordings that one recorder carries. */
 #define WRITER_MEDIA_MAX 65536u
 #define NS_PER_MS 1000000u
+/* How long the last flush waits for the syncer to let go of files. */
+#define WRITER_LAST_MS 10000u
 
 struct writer {
     uint32_t flush_ms;
@@ -138,8 +141,8 @@ static void tell_losses(struct writer *writer, struct media *media)
         writer->listener.degraded(writer->listener.context, media, bytes);
 }
 
-/* One recording's turn. Whether it failed for a reason of the disk. */
-static bool flush_one(struct writer *writer, struct media *media)
+/* One recording's turn. SEALTAPE_E_AGAIN: it had none, the syncer is at its files. */
+static enum sealtape_status flush_one(struct writer *writer, struct media *media)
 {
     uint64_t before = media_flushed(media);
     enum sealtape_status st;
@@ -151,10 +154,9 @@ static bool flush_one(struct writer *writer, struct media *media)
     tell_losses(writer, media);
     if (changed)
         syncer_add(writer->syncer, media);
-    if (st == SEALTAPE_OK || st == SEALTAPE_E_AGAIN)
-        return false;
-    tell_trouble(writer, true, diag.text);
-    return true;
+    if (st != SEALTAPE_OK && st != SEALTAPE_E_AGAIN)
+        tell_trouble(writer, true, diag.text);
+    return st;
 }
 
 static void drop_finished(struct writer *writer)
@@ -189,30 +191,35 @@ static bool has_ended(struct media *media)
     return point.ended;
 }
 
-/* @all: every recording; else those that have ended. */
-static void flush_all(struct writer *writer, bool all)
+/* @all: every recording; else those that have ended. How many had no turn. */
+static size_t flush_all(struct writer *writer, bool all)
 {
     uint64_t now = clock_monotonic_ns(), oldest = 0;
     bool failed = false, tried = false;
+    size_t missed = 0;
 
     take_incoming(writer);
     for (size_t i = 0; i < writer->count; i++) {
         struct media *media = writer->media[i];
+        enum sealtape_status st;
         uint64_t age;
 
         if (!all && !has_ended(media))
             continue;
         tried = true;
-        failed |= flush_one(writer, media);
+        st = flush_one(writer, media);
+        missed += st == SEALTAPE_E_AGAIN;
+        failed |= st != SEALTAPE_OK && st != SEALTAPE_E_AGAIN;
         age = media_unflushed_ns(media, now);
         if (age > oldest)
             oldest = age;
     }
     if (all)
         atomic_store(&writer->unflushed_age_ms, oldest / NS_PER_MS);
-    if (tried && !failed)
+    if (tried && !failed && missed == 0)
         tell_trouble(writer, false, "");
     drop_finished(writer);
+    return missed;
 }
 
 /* Sleep until the next tick or a wake-up. */
@@ -246,28 +253,18 @@ static void *run(void *context)
         pthread_mutex_unlock(&writer->lock);
         all = atomic_exchange(&writer->relieved, false) || clock_monotonic_ns() >= next;
         if (all || urged)
-            flush_all(writer, all);
+            (void)flush_all(writer, all);
         if (clock_monotonic_ns() >= next)
             next = clock_monotonic_ns() + interval;
     }
-    flush_all(writer, true);
+    /* The last time: whoever had no turn gets it when the syncer has done with the files. */
+    next = clock_monotonic_ns() + WRITER_LAST_MS * NS_PER_MS;
+    while (flush_all(writer, true) > 0 && clock_monotonic_ns() < next)
+        sched_yield();
     return NULL;
 }
 
 /* --- life ----------------------------------------------------------------- */
-
-/* Our threads take no signals: those are the host's. */
-static int start_thread(struct writer *writer)
-{
-    sigset_t all, old;
-    int error;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&writer->thread, NULL, run, writer);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
-}
 
 static void destroy(struct writer *writer)
 {
@@ -286,6 +283,7 @@ enum sealtape_status writer_start(uint32_t flush_ms, struct memory *memory, stru
         const struct writer_listener *listener, struct writer **ret_writer, struct diag *diag)
 {
     struct writer *writer = calloc(1, sizeof(*writer));
+    enum sealtape_status st;
     int error;
 
     if (!writer)
@@ -296,10 +294,11 @@ enum sealtape_status writer_start(uint32_t flush_ms, struct memory *memory, stru
     writer->listener = *listener;
     pthread_mutex_init(&writer->lock, NULL);
     writer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    error = writer->wake_fd < 0 ? errno : start_thread(writer);
-    if (error) {
+    st = writer->wake_fd < 0 ? SEALTAPE_E_MEMORY : thread_start(&writer->thread, run, writer);
+    if (st != SEALTAPE_OK) {
+        error = errno;
         destroy(writer);
-        return diag_fail(diag, SEALTAPE_E_MEMORY, "cannot start the writer: %s", strerror(error));
+        return diag_fail(diag, st, "cannot start the writer: %s", strerror(error));
     }
     *ret_writer = writer;
     return SEALTAPE_OK;

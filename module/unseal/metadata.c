@@ -332,6 +332,8 @@ enum sealtape_status metadata_parse(const char *name, const void *bytes, size_t 
         return diag_fail(diag, SEALTAPE_E_LIMIT, "%s: %zu bytes; at most %u are read", name, len,
                 METADATA_DOCUMENT_MAX);
     document = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
+    if (!document && (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0'))
+        return diag_fail(diag, SEALTAPE_E_MEMORY, "%s: no memory", name);
     if (!document)
         return diag_fail(diag, SEALTAPE_E_USAGE, "%s:%d:%d: not JSON: %s", name, error.line,
                 error.column, error.text);

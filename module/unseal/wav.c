@@ -56,11 +56,13 @@ enum sealtape_status wav_read(const uint8_t *bytes, size_t len, struct wav *ret_
     while (at + 8 <= len) {
         size = get32(bytes + at + 4);
         if (memcmp(bytes + at, "data", 4) == 0) {
+            if (!has_format)
+                return SEALTAPE_E_USAGE;
             wav.riff_size = get32(bytes + 4);
             wav.data_size = size;
             wav.data_offset = at + 8;
             *ret_wav = wav;
-            return has_format ? SEALTAPE_OK : SEALTAPE_E_USAGE;
+            return SEALTAPE_OK;
         }
         if (size > WAV_HEADER_MAX || at > WAV_HEADER_MAX)
             return SEALTAPE_E_USAGE;

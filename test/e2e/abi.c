@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -280,6 +282,90 @@ static int entries_of(const char *path)
     return count;
 }
 
+/* The signals that a thread of this process blocks, one bit each. */
+static uint64_t blocked_signals(const char *tid)
+{
+    char path[300], line[200];
+    uint64_t mask = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%s/status", tid);
+    file = fopen(path, "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        if (strncmp(line, "SigBlk:", 7) == 0)
+            mask = strtoull(line + 7, NULL, 16);
+    }
+    (void)fclose(file);
+    return mask;
+}
+
+static void assert_other_threads_block(const int *signals, size_t count, int others_min)
+{
+    DIR *directory = opendir("/proc/self/task");
+    struct dirent *entry;
+    int others = 0;
+
+    assert_non_null(directory);
+    while ((entry = readdir(directory))) {
+        uint64_t mask;
+
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
+            continue;
+        others++;
+        mask = blocked_signals(entry->d_name);
+        for (size_t i = 0; i < count; i++) {
+            if (!(mask >> (signals[i] - 1) & 1))
+                fail_msg("a thread takes signal %d", signals[i]);
+        }
+    }
+    closedir(directory);
+    assert_true(others >= others_min);
+}
+
+static volatile sig_atomic_t caught;
+
+static void catch (int signal)
+{
+    (void)signal;
+    caught++;
+}
+
+static void a_signal_of_the_host_never_lands_on_a_thread_of_the_module(void **state)
+{
+    static const int hosts[] = {
+            SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGTERM, SIGCHLD, SIGALRM, SIGPIPE, SIGPROF, SIGSEGV};
+    const struct sigaction action = {.sa_handler = catch};
+    const struct timespec deadline = {.tv_sec = 10};
+    struct sealtape_recorder *recorder;
+    struct loaded loaded = load();
+    sealtape_recording recording;
+    sigset_t usr1;
+
+    (void)state;
+    assert_int_equal(loaded.entry->init(NULL), SEALTAPE_OK);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    recorder = create(&loaded);
+    recording = open_one(&loaded, recorder);
+    /* The writer, the syncer, the transfer and the watch of the profiles at least. */
+    assert_other_threads_block(hosts, sizeof(hosts) / sizeof(hosts[0]), 4);
+    /* Blocked here, it goes to whatever thread takes it. */
+    assert_int_equal(sigprocmask(SIG_BLOCK, &usr1, NULL), 0);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(loaded.tape->write(recorder, recording, "x", 1, 0), SEALTAPE_OK);
+        assert_int_equal(kill(getpid(), SIGUSR1), 0);
+        assert_int_equal(sigtimedwait(&usr1, NULL, &deadline), SIGUSR1);
+    }
+    assert_int_equal(caught, 0);
+    assert_int_equal(sigprocmask(SIG_UNBLOCK, &usr1, NULL), 0);
+    assert_int_equal(signal(SIGUSR1, SIG_DFL) == SIG_ERR, 0);
+    loaded.tape->destroy(recorder, 0);
+    loaded.entry->deinit();
+    unload(&loaded);
+}
+
 static void load_and_unload(void)
 {
     struct sealtape_recorder *recorder;
@@ -324,6 +410,7 @@ int main(int argc, char **argv)
             cmocka_unit_test(stats_leave_fields_beyond_the_callers_size_alone),
             cmocka_unit_test(dead_and_unknown_handles_answer_state),
             cmocka_unit_test(a_forked_child_finds_the_module_inert),
+            cmocka_unit_test(a_signal_of_the_host_never_lands_on_a_thread_of_the_module),
             cmocka_unit_test(unloading_leaves_no_thread_and_no_descriptor),
     };
 

@@ -43,8 +43,9 @@ awk '/^```c$/ {inside = 1; next} /^```$/ {inside = 0} inside' "$SEALTAPE_SOURCE/
     >"$SCRATCH/embed.c"
 [[ $(wc -l <"$SCRATCH/embed.c") -le 45 ]] || fail "the README's program is too long to read"
 sanitize=()
-if nm -D "$module" | grep -q __asan_init; then sanitize=(-fsanitize=address,undefined); fi
-if nm -D "$module" | grep -q __tsan_init; then sanitize=(-fsanitize=thread); fi
+if [[ -n $(module_sanitizer) ]]; then
+    sanitize=("-fsanitize=$(module_sanitizer)")
+fi
 compiler=${SEALTAPE_CC:-cc}
 "$compiler" -std=c99 -Wall -Wextra -Wpedantic -Werror "${sanitize[@]}" \
     -I"${header%/sealtape/*}" -o "$SCRATCH/embed" "$SCRATCH/embed.c" -ldl

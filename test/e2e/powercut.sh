@@ -13,7 +13,7 @@ states_max=${1:-60}
 limit_ms=$((1000 + ${SEALTAPE_TEST_SLACK_MS:-1000}))
 journal=$SEALTAPE_BUILD/test/e2e/journal
 names=(a b c)
-if nm -D "$SEALTAPE_MODULE" | grep -qE '__(asan|tsan)_init'; then
+if [[ -n $(module_sanitizer) ]]; then
     skip "a sanitizer and strace together are too slow for the intervals"
 fi
 
@@ -66,14 +66,14 @@ deliver()
 check()
 {
     local json=$SCRATCH/document.json recovered=- said
-    if document "$2" >"$json" 2>/dev/null; then
+    if document "$2" >"$json" 2>"$SCRATCH/curl.log"; then
         recovered=$SCRATCH/opened
         opens_with_openssl "$PKI/alice.key" "$json" "$recovered" \
             || fail "state $1, $2: OpenSSL cannot open it"
         opened=$((opened + 1))
     fi
     said=$("$journal" "$SCRATCH/states/$1/journal" "$2" "$SCRATCH/input" "$recovered" "$limit_ms") \
-        || fail "state $1, $2: not what was recorded"
+        || fail "state $1, $2: not what was recorded ($(cat "$SCRATCH/curl.log"))"
     [[ $recovered != - ]] || return 0
     jq -e --argjson late "${said##*late=}" \
         '((.mediaFiles[0].parameters.late // "0") | tonumber) >= $late' "$json" >/dev/null \

@@ -5,7 +5,8 @@
 
 set -euo pipefail
 
-samples=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")/profiles
+here=$(dirname "$(readlink -f "$0")")
+samples=$(dirname "$(dirname "$here")")/profiles
 program=$(readlink -f "${1:-${SEALTAPE_PROCESSOR:?the program under test}}")
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/sealtape-processor.XXXXXX")
 pids=()
@@ -495,6 +496,15 @@ nothing_acknowledged_is_lost()
     stop TERM
 }
 
+clients_that_quit_leave_nobody_waiting()
+{
+    local seed=$RANDOM
+    proves "clients that quit in the middle leave nobody waiting (seed $seed)"
+    start quit --database quit.db
+    perl "$here/quitters.pl" "${base##*:}" 8 400 "$seed" || fail "somebody had no answer"
+    stop TERM
+}
+
 usage_is_refused
 start main --database main.db
 bad_requests_are_refused
@@ -525,4 +535,5 @@ strangers_stay_out
 tls_works
 a_full_disk_is_503
 nothing_acknowledged_is_lost
+clients_that_quit_leave_nobody_waiting
 echo "all proved"

@@ -16,11 +16,16 @@ if [[ $said == *"not counted"* ]]; then
 fi
 
 proves "they make no system call"
-strace -f -o "$SCRATCH/trace" "$quiet" "$SEALTAPE_MODULE" "$CONF/sealtape.xml" 107 >/dev/null
-# A call that another thread's interrupts stands in two lines, the second one "resumed".
+# On a crowded machine strace now and then misses a mark: such a trace proves nothing.
+for try in 1 2 3 4 5; do
+    strace -f -o "$SCRATCH/trace" "$quiet" "$SEALTAPE_MODULE" "$CONF/sealtape.xml" 107 >/dev/null
+    marks=$(grep -c 'getpgid(-77' "$SCRATCH/trace" || true)
+    [[ $marks -ne 2 ]] || break
+    echo "trace $try: $marks marks: $(grep getpgid "$SCRATCH/trace" || true)"
+done
+[[ $marks -eq 2 ]] || fail "the trace lacks its marks"
+# A call that another thread interrupts in the trace has two lines there.
 thread=$(awk '/getpgid\(-77/ {print $1; exit}' "$SCRATCH/trace")
-[[ $(grep -c 'getpgid(-77' "$SCRATCH/trace") -eq 2 ]] || fail "the trace lacks its marks"
-calls=$(awk -v thread="$thread" '$1 == thread && /getpgid\(-77/ {inside = !inside; next}
-    $1 == thread && /getpgid resumed/ {next}
-    $1 == thread && inside' "$SCRATCH/trace")
+calls=$(awk -v thread="$thread" '$1 != thread || /getpgid resumed/ {next}
+    /getpgid\(-77/ {inside = !inside; next} inside' "$SCRATCH/trace")
 [[ -z $calls ]] || fail "system calls between the marks: $(head -n 5 <<<"$calls")"

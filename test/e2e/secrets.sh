@@ -38,7 +38,7 @@ lacks()
 # A sanitizer keeps freed memory, and gdb cannot trace its processes: there the
 # evidence is what was written only.
 traced=(strace -f -s 1048576 -xx -o "$SCRATCH/evidence/strace")
-if nm -D "$SEALTAPE_MODULE" | grep -qE '__(asan|tsan)_init'; then
+if [[ -n $(module_sanitizer) ]]; then
     traced=()
 fi
 

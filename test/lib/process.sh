@@ -37,7 +37,9 @@ process_start()
 {
     local name=$1
     shift
-    "$@" >"$SCRATCH/$name.log" 2>&1 </dev/null &
+    # Emptied here, not by the child: nobody must find what the last one said.
+    : >"$SCRATCH/$name.log"
+    "$@" >>"$SCRATCH/$name.log" 2>&1 </dev/null &
     PROCESS_PID=$!
     PROCESS_PIDS+=("$PROCESS_PID")
 }

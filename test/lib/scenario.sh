@@ -15,6 +15,7 @@
 #   opens_with_openssl KEY DOCUMENT.json OUTPUT
 #                             the stored object with the envelope, by openssl cms
 #   documents_fit FILE...     the JSON Schema of metadata takes them all
+#   module_sanitizer          "address" or "thread" where the module is built with it
 #   host_begin LABEL          start the scripted host as a coprocess; then
 #   host_do COMMAND...        one command, its answer in $HOST_ANSWER
 #   host_end                  quit
@@ -131,6 +132,12 @@ opens_with_openssl()
     document_envelope "$2" >"$SCRATCH/envelope.der"
     openssl cms -decrypt -inform DER -in "$SCRATCH/envelope.der" \
         -content "$(document_object "$2")" -inkey "$1" -out "$3"
+}
+
+module_sanitizer()
+{
+    nm -D "${1:-$SEALTAPE_MODULE}" | awk '/ __asan_init$/ {print "address"}
+        / __tsan_init$/ {print "thread"}'
 }
 
 documents_fit()

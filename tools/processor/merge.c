@@ -140,6 +140,7 @@ static enum sealtape_status merged_document(
         const struct merge *merge, struct document **ret_merged, struct diag *diag)
 {
     CLEANUP(text_free) char *text = json_dumps(merge->merged, JSON_COMPACT);
+    enum sealtape_status st;
     size_t len;
 
     if (!text)
@@ -150,8 +151,9 @@ static enum sealtape_status merged_document(
         return diag_fail(diag, SEALTAPE_E_LIMIT,
                 "the joined document would have more than %u bytes or %d media files",
                 DOCUMENT_BYTES_MAX, DOCUMENT_MEDIA_MAX);
-    if (document_parse(&text, len, ret_merged, diag) == SEALTAPE_OK)
-        return SEALTAPE_OK;
+    st = document_parse(&text, len, ret_merged, diag);
+    if (st == SEALTAPE_OK || st == SEALTAPE_E_MEMORY)
+        return st;
     diag_prefix(diag, "the joined document is refused: ");
     return SEALTAPE_E_LIMIT;
 }

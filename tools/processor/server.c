@@ -447,7 +447,9 @@ static enum sealtape_status tls_load(struct server *server, struct diag *diag)
 
 static enum sealtape_status daemon_start(struct server *server, struct diag *diag)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    /* poll, not epoll: with its edge-triggered epoll, libmicrohttpd 0.9.75 now and then leaves a
+     * resumed connection unanswered until something else wakes its thread. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
     struct MHD_OptionItem tls[] = {
             {MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_cert},
             {MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key},

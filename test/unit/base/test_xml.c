@@ -197,7 +197,10 @@ static void large_values_are_refused(void **state)
     assert_refused(text, "a.xml:2: attribute v has 1048577 bytes; at most 1048576 are read");
     free(text);
     text = repeated("<a>\n<b v='", "x", 60u << 20, "'/></a>");
-    assert_refused(text, "a.xml:2: ");
+    assert_refused(text, "a.xml:2: attribute v has 62914560 bytes; at most 1048576 are read");
+    free(text);
+    text = repeated("<a>\n<", "x", 60u << 20, "/></a>");
+    assert_refused(text, "a.xml:2: not well-formed XML: Name too long");
     free(text);
     text = repeated("<a>\n<b v='", "x", 100u << 20, "'/></a>");
     assert_refused(text, "104857617 bytes; at most 67108864 are read");
@@ -212,6 +215,31 @@ static void a_value_of_the_largest_size_is_read(void **state)
     (void)state;
     assert_int_equal(strlen(xml_attribute(xml_root(xml), "v")), XML_VALUE_MAX);
     xml_free(&xml);
+    free(text);
+}
+
+static void a_document_of_30_megabytes_is_read_to_its_end(void **state)
+{
+    enum { COUNT = 300000, LINE_LEN = 100 };
+    char line[LINE_LEN + 1], *text;
+    struct xml *xml;
+    const struct xml_element *at;
+    size_t count = 1;
+
+    (void)state;
+    memset(line, 'x', LINE_LEN);
+    memcpy(line, "<b v='", 6);
+    strcpy(line + LINE_LEN - 4, "'/>\n");
+    text = repeated("<a>\n", line, COUNT, "<c/></a>");
+    xml = parsed(text, strlen(text));
+    for (at = xml_child(xml_root(xml)); xml_next(at); at = xml_next(at))
+        count++;
+    assert_int_equal(count, COUNT + 1);
+    assert_string_equal(xml_name(at), "c");
+    assert_int_equal(xml_line(at), COUNT + 2);
+    xml_free(&xml);
+    text[strlen(text) - 2] = 'b';
+    assert_refused(text, "a.xml:300002: not well-formed XML: Opening and ending tag mismatch");
     free(text);
 }
 
@@ -349,6 +377,7 @@ int main(void)
             cmocka_unit_test(deep_nesting_is_refused),
             cmocka_unit_test(large_values_are_refused),
             cmocka_unit_test(a_value_of_the_largest_size_is_read),
+            cmocka_unit_test(a_document_of_30_megabytes_is_read_to_its_end),
             cmocka_unit_test(very_many_things_are_refused_quickly),
             cmocka_unit_test(namespaces_that_have_ended_do_not_count),
             cmocka_unit_test(a_byte_order_mark_is_passed_over),

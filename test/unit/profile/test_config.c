@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../allocation.h"
 #include "../unit.h"
 
 #define PROFILES "<profiles directory='profiles.d'/>\n"
@@ -22,66 +23,6 @@
     "</sealtape>"
 #define WITH_STORAGE(attributes)                                                                   \
     "<sealtape>\n" PROFILES "<storage " attributes "/>\n" TRUST SPOOL PROCESSOR "</sealtape>"
-
-/* Each allocation of the code under test counts down here; the one at 1 fails. */
-static int until_failure;
-
-static bool fails_now(void)
-{
-    return until_failure > 0 && --until_failure == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-void *__real_realloc(void *old, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(old, size);
-}
-
-char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text)
-{
-    return fails_now() ? NULL : __real_strdup(text);
-}
-
-char *__real_strndup(const char *text, size_t len);
-char *__wrap_strndup(const char *text, size_t len);
-char *__wrap_strndup(const char *text, size_t len)
-{
-    return fails_now() ? NULL : __real_strndup(text, len);
-}
-
-int __wrap_asprintf(char **ret_text, const char *format, ...) PRINTF_LIKE(2, 3);
-int __wrap_asprintf(char **ret_text, const char *format, ...)
-{
-    va_list args;
-    int len;
-
-    if (fails_now()) {
-        /* What glibc leaves behind is undefined. */
-        *ret_text = (char *)(uintptr_t)1;
-        return -1;
-    }
-    va_start(args, format);
-    len = vasprintf(ret_text, format, args);
-    va_end(args);
-    return len;
-}
 
 static struct config *parsed(const char *text)
 {
@@ -380,7 +321,7 @@ static void every_allocation_that_fails_is_told_and_nothing_leaks(void **state)
     static const char text[] = "<sealtape>\n<profiles directory='p'/>" TRUST SPOOL STORAGE
                                "<storage url='https://a.example' username='u' password-file='a' "
                                "ca-file='ca'/>" PROCESSOR "<metrics file='m'/></sealtape>";
-    int failed = 0;
+    unsigned failed = 0;
 
     (void)state;
     for (;; failed++) {
@@ -389,10 +330,9 @@ static void every_allocation_that_fails_is_told_and_nothing_leaks(void **state)
         enum sealtape_status st;
         bool through;
 
-        until_failure = failed + 1;
+        allocation_fail(failed + 1);
         st = config_parse("relative.xml", text, strlen(text), &config, &diag);
-        through = until_failure > 0;
-        until_failure = 0;
+        through = !allocation_failed();
         if (through) {
             assert_int_equal(st, SEALTAPE_OK);
             config_free(&config);

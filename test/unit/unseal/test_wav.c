@@ -57,7 +57,9 @@ static void what_is_no_header_is_refused(void **state)
     (void)state;
     assert_int_equal(wav_read(other, LEN(other), &wav), SEALTAPE_E_USAGE);
     assert_int_equal(wav_read(avi, LEN(avi), &wav), SEALTAPE_E_USAGE);
+    wav.data_offset = 7;
     assert_int_equal(wav_read(no_format, LEN(no_format), &wav), SEALTAPE_E_USAGE);
+    assert_int_equal(wav.data_offset, 7);
     assert_int_equal(wav_read(short_format, LEN(short_format), &wav), SEALTAPE_E_USAGE);
     assert_int_equal(wav_read(huge_chunk, LEN(huge_chunk), &wav), SEALTAPE_E_USAGE);
 }
