@@ -118,17 +118,29 @@ static void look(struct lookout *lookout)
     }
 }
 
+/* Memory and quota as they are now; the disk as it was at the last look. */
+static enum level level_now(struct lookout *lookout, enum lookout_gauge gauge)
+{
+    struct lookout_reading reading = {0};
+    enum level level;
+
+    if (gauge == LOOKOUT_MEMORY || gauge == LOOKOUT_QUOTA) {
+        lookout->source.read(lookout->source.context, gauge, &reading);
+        return level_of(lookout, gauge, &reading);
+    }
+    pthread_mutex_lock(&lookout->lock);
+    level = lookout->levels[gauge];
+    pthread_mutex_unlock(&lookout->lock);
+    return level;
+}
+
 enum sealtape_status lookout_ready(struct lookout *lookout, struct diag *diag)
 {
-    const char *refusal = NULL;
-
-    pthread_mutex_lock(&lookout->lock);
-    for (int g = 0; g < LOOKOUT_GAUGES && !refusal; g++) {
-        if (lookout->levels[g] == FULL)
-            refusal = refusals[g];
+    for (int g = 0; g < LOOKOUT_GAUGES; g++) {
+        if (level_now(lookout, (enum lookout_gauge)g) == FULL)
+            return diag_fail(diag, SEALTAPE_E_LIMIT, "%s", refusals[g]);
     }
-    pthread_mutex_unlock(&lookout->lock);
-    return refusal ? diag_fail(diag, SEALTAPE_E_LIMIT, "%s", refusal) : SEALTAPE_OK;
+    return SEALTAPE_OK;
 }
 
 /* --- life ------------------------------------------------------------------- */

@@ -33,7 +33,7 @@ struct lookout_reading {
 
 struct lookout_source {
     void *context;
-    /* [lookout] May wait for the disk. */
+    /* [lookout] for the disk, which may wait; [lookout, control] for the others. */
     void (*read)(void *context, enum lookout_gauge gauge, struct lookout_reading *ret_reading);
     /* A watermark was passed (@pressed) or things are well again; one line. [lookout] */
     void (*tell)(void *context, bool pressed, const char *text);
