@@ -191,23 +191,6 @@ enum sealtape_status annex_list_check(struct annex_list *list, struct diag *diag
     return SEALTAPE_OK;
 }
 
-const struct annex *annex_list_find(const struct annex_list *list, uint32_t dbid)
-{
-    size_t from = 0, to = list->count;
-
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-
-        if (list->items[middle]->dbid == dbid)
-            return list->items[middle];
-        if (list->items[middle]->dbid < dbid)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return NULL;
-}
-
 void annex_list_clear(struct annex_list *list)
 {
     for (size_t i = 0; i < list->count; i++)

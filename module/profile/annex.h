@@ -77,7 +77,6 @@ enum sealtape_status annex_list_add(
         struct annex_list *list, struct annex **annex, struct diag *diag) MUST_CHECK;
 /* No DBID stands twice; sorts by DBID. [any] SEALTAPE_E_CONFIG names both lines. */
 enum sealtape_status annex_list_check(struct annex_list *list, struct diag *diag) MUST_CHECK;
-const struct annex *annex_list_find(const struct annex_list *list, uint32_t dbid);
 void annex_list_clear(struct annex_list *list);
 
 /*
